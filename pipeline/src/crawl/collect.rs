@@ -1,0 +1,203 @@
+//! Rows that are done in any order, written in input order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::budget::Waiting;
+use super::fetch::Failure;
+use super::list::Block;
+use super::process::Processed;
+use super::stats::UnitStats;
+use crate::pairs::{Layout, PairWriter, Row};
+use crate::reason::Reason;
+use crate::unit::{Attempt, Produced, ShardWriter};
+use crate::{Error, Result};
+
+/// What became of a row.
+#[derive(Debug)]
+pub(super) enum Finished {
+    Image(Processed),
+    Failed(Failure),
+}
+
+impl Finished {
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Image(_) => Reason::Ok,
+            Self::Failed(failure) => failure.reason,
+        }
+    }
+
+    /// Memory that it holds until it is written.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Image(done) => done.image.len() as u64,
+            Self::Failed(_) => 0,
+        }
+    }
+}
+
+/// A block of which some rows are not done.
+struct Open {
+    block: Block,
+    rows: Vec<Option<Finished>>,
+    missing: usize,
+}
+
+/// Collects the rows of a unit and writes whole blocks.
+pub(super) struct Collector {
+    writer: PairWriter<ShardWriter>,
+    stats: UnitStats,
+    open: VecDeque<Open>,
+    /// Row of the unit at which `open` begins; the feeder watches it.
+    first: Arc<AtomicUsize>,
+    unit: usize,
+    rows: u64,
+    rows_per_unit: u64,
+}
+
+impl Collector {
+    pub(super) fn start(attempt: &Attempt<'_>, layout: &Layout, rows_per_unit: u64) -> Result<Self> {
+        let name = format!("the shard of unit {}", attempt.unit.index);
+        Ok(Self {
+            writer: PairWriter::new(attempt.shard("parquet")?, layout, &name)?,
+            stats: UnitStats::start(),
+            open: VecDeque::new(),
+            first: Arc::default(),
+            unit: attempt.unit.index,
+            rows: attempt.unit.rows,
+            rows_per_unit,
+        })
+    }
+
+    /// The first row that is not written, kept up to date.
+    pub(super) fn front(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.first)
+    }
+
+    fn first(&self) -> usize {
+        self.first.load(Ordering::Relaxed)
+    }
+
+    /// The key of a row, as img2dataset numbers it.
+    pub(super) fn key(&self, index: usize) -> String {
+        key(self.unit, index, self.rows_per_unit)
+    }
+
+    /// The URL of a row that is not written yet.
+    pub(super) fn url(&self, index: usize) -> &str {
+        let link = self.place(index).and_then(|(open, row)| self.open.get(open)?.block.links.get(row));
+        link.and_then(|link| link.as_deref().ok()).unwrap_or("")
+    }
+
+    pub(super) fn block(&mut self, block: Block) {
+        let missing = block.links.len();
+        self.open.push_back(Open { rows: (0..missing).map(|_| None).collect(), missing, block });
+    }
+
+    /// Takes a row that is done and writes what has become whole.
+    pub(super) fn row(&mut self, index: usize, done: Finished, waiting: &Waiting) -> Result<()> {
+        let lost = Error::Lost { what: "the list reader" };
+        let Some((open, row)) = self.place(index) else { return Err(lost) };
+        let open = &mut self.open[open];
+        if open.rows[row].replace(done).is_none() {
+            open.missing -= 1;
+        }
+        while self.open.front().is_some_and(|open| open.missing == 0) {
+            let Some(open) = self.open.pop_front() else { break };
+            let bytes = open.rows.iter().flatten().map(Finished::bytes).sum();
+            self.write(open)?;
+            waiting.written(bytes);
+        }
+        Ok(())
+    }
+
+    /// Which open block a row lies in, and where.
+    fn place(&self, index: usize) -> Option<(usize, usize)> {
+        let mut row = index.checked_sub(self.first())?;
+        for (i, open) in self.open.iter().enumerate() {
+            if row < open.rows.len() {
+                return Some((i, row));
+            }
+            row -= open.rows.len();
+        }
+        None
+    }
+
+    fn write(&mut self, open: Open) -> Result<()> {
+        let count = open.rows.len();
+        let cells = open.block.links.into_iter().zip(open.block.captions);
+        let mut rows = Vec::with_capacity(count);
+        for (i, (done, (link, caption))) in open.rows.into_iter().flatten().zip(cells).enumerate() {
+            let row = row_of(done, link.ok(), caption, key(self.unit, self.first() + i, self.rows_per_unit));
+            self.stats.count(&row);
+            rows.push(row);
+        }
+        self.first.fetch_add(count, Ordering::Relaxed);
+        self.writer.write(&open.block.extra, &rows)
+    }
+
+    /// Ends the shard once every row of the unit is written.
+    pub(super) fn finish(self) -> Result<Produced> {
+        let (shard, rows) = self.writer.close()?;
+        if rows != self.rows || !self.open.is_empty() {
+            return Err(Error::Lost { what: "a download" });
+        }
+        shard.finish(rows, self.stats.by_code(), self.stats.to_json())
+    }
+}
+
+fn row_of(done: Finished, url: Option<String>, caption: Option<String>, key: String) -> Row {
+    match done {
+        Finished::Image(done) => Row {
+            url,
+            caption,
+            key,
+            reason: Reason::Ok,
+            error_message: None,
+            size: Some(done.size),
+            original_size: Some(done.original_size),
+            sha256: Some(done.sha256),
+            image: Some(done.image),
+        },
+        Finished::Failed(Failure { reason, message }) => Row {
+            url,
+            caption,
+            key,
+            reason,
+            error_message: Some(message.unwrap_or_else(|| reason.error_message().to_owned())),
+            size: None,
+            original_size: None,
+            sha256: None,
+            image: None,
+        },
+    }
+}
+
+/// Shard number in five digits, then the row in as many as `rows_per_unit` needs: `000010005`.
+fn key(unit: usize, row: usize, rows_per_unit: u64) -> String {
+    let digits = rows_per_unit.saturating_sub(1).checked_ilog10().map_or(0, |n| n as usize + 1);
+    match digits {
+        0 => format!("{unit:05}"),
+        _ => format!("{unit:05}{row:0digits$}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_numbered_as_in_img2dataset() {
+        assert_eq!(key(1, 5, 10_000), "000010005");
+        assert_eq!(key(3, 7, 100), "0000307");
+        assert_eq!(key(0, 39, 40), "0000039");
+        assert_eq!(key(12, 0, 1), "00012");
+        assert_eq!(key(12, 1, 2), "000121");
+    }
+}

@@ -1,0 +1,332 @@
+//! The config of a crawl: plain serde structs, defaults where img2dataset has them.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::address::Policy;
+use super::list::ListFormat;
+use super::size::ByteSize;
+use crate::picture::{DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, ResizeMode, ResizeOptions};
+use crate::{Error, Result};
+
+/// `crawl.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CrawlConfig {
+    /// The link list.
+    pub input: InputConfig,
+    /// What becomes of the pictures.
+    pub image: ImageConfig,
+    /// The network.
+    pub net: NetConfig,
+    /// The shards.
+    pub output: OutputConfig,
+    /// This machine.
+    pub run: RunConfig,
+}
+
+/// `[input]`: the link list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InputConfig {
+    /// Files, or folders whose list files are taken in the order of their names.
+    #[serde(deserialize_with = "one_or_many")]
+    pub urls: Vec<String>,
+    /// What the files are; unset: by their ending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<ListFormat>,
+    /// Column of the URL.
+    pub url_col: String,
+    /// Column of the caption; unset: `caption` where the list has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caption_col: Option<String>,
+    /// Columns to carry into the shards, with their types.
+    pub columns: Vec<String>,
+}
+
+impl Default for InputConfig {
+    fn default() -> Self {
+        Self { urls: Vec::new(), format: None, url_col: "url".into(), caption_col: None, columns: Vec::new() }
+    }
+}
+
+/// `[image]`: decode, resize, encode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageConfig {
+    /// Side of the result in pixels.
+    pub size: u32,
+    /// What becomes of pictures that are not square.
+    pub resize_mode: ResizeMode,
+    /// Leave smaller pictures as they are.
+    pub only_if_bigger: bool,
+    /// Filter for reducing.
+    pub downscale: Interpolation,
+    /// Filter for enlarging.
+    pub upscale: Interpolation,
+    /// Colour under transparent pixels and of the border.
+    pub background: [u8; 3],
+    /// Whether EXIF orientation is applied.
+    pub exif_orientation: bool,
+    /// Pictures with more pixels are refused by their header.
+    pub max_pixels: u64,
+    /// Pictures with a shorter side are refused; 0 refuses none.
+    pub min_side: u32,
+    /// Pictures with a larger ratio of sides are refused; 0 refuses none.
+    pub max_aspect_ratio: f64,
+    /// Format in the shards.
+    pub encode_format: EncodeFormat,
+    /// jpg: 1 to 100 (95), png: compression 0 to 9 (6), webp: none, it is lossless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encode_quality: Option<u8>,
+}
+
+impl Default for ImageConfig {
+    fn default() -> Self {
+        let (decode, resize) = (DecodeOptions::default(), ResizeOptions::default());
+        Self {
+            size: resize.size,
+            resize_mode: resize.mode,
+            only_if_bigger: resize.only_if_bigger,
+            downscale: resize.downscale,
+            upscale: resize.upscale,
+            background: decode.background,
+            exif_orientation: decode.exif_orientation,
+            max_pixels: decode.max_pixels,
+            min_side: 0,
+            max_aspect_ratio: 0.0,
+            encode_format: EncodeFormat::Jpg,
+            encode_quality: None,
+        }
+    }
+}
+
+impl ImageConfig {
+    /// The part about decoding.
+    pub fn decode(&self) -> DecodeOptions {
+        DecodeOptions {
+            background: self.background,
+            max_pixels: self.max_pixels,
+            exif_orientation: self.exif_orientation,
+        }
+    }
+
+    /// The part about resizing.
+    pub fn resize(&self) -> ResizeOptions {
+        ResizeOptions {
+            mode: self.resize_mode,
+            size: self.size,
+            only_if_bigger: self.only_if_bigger,
+            upscale: self.upscale,
+            downscale: self.downscale,
+            background: self.background,
+            max_pixels: self.max_pixels,
+        }
+    }
+
+    /// The part about encoding.
+    pub fn encode(&self) -> EncodeOptions {
+        EncodeOptions { format: self.encode_format, quality: self.encode_quality }
+    }
+}
+
+/// `[net]`: the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetConfig {
+    /// Downloads at a time.
+    pub concurrency: usize,
+    /// Seconds for a whole download: connection, redirects, head and body.
+    pub timeout: f64,
+    /// Seconds for a connection.
+    pub connect_timeout: f64,
+    /// Largest body.
+    pub max_bytes: ByteSize,
+    /// Most redirects in a row; every target is checked like a URL of the list.
+    pub max_redirects: u32,
+    /// How the crawler introduces itself.
+    pub user_agent: String,
+    /// `HOST:PORT` that may lie on a private, local or reserved address.
+    pub allow: Vec<String>,
+    /// `HOST=ADDRESS:PORT`: where a host is found without asking DNS (the port counts where a URL has none).
+    pub resolve: Vec<String>,
+}
+
+impl Default for NetConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 256,
+            timeout: 10.0,
+            connect_timeout: 5.0,
+            max_bytes: ByteSize::mib(32),
+            max_redirects: 10,
+            user_agent: concat!(
+                "troika-pipeline/",
+                env!("CARGO_PKG_VERSION"),
+                " (image-text dataset crawler)"
+            )
+            .into(),
+            allow: Vec::new(),
+            resolve: Vec::new(),
+        }
+    }
+}
+
+/// `[output]`: the shards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputConfig {
+    /// The folder.
+    pub path: String,
+    /// Rows in a shard: what a kill can cost, what a cluster hands out.
+    pub rows_per_unit: u64,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self { path: String::new(), rows_per_unit: 10_000 }
+    }
+}
+
+/// `[run]`: this machine; nothing here changes a byte of the output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// Threads for decoding and resizing; 0: one per core.
+    pub threads: usize,
+    /// Memory for bodies, pixels and pictures that wait for their turn.
+    pub memory_budget: ByteSize,
+    /// Share of rows that must succeed, 0 to 1; below it the exit code is 1.
+    pub min_success: f64,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self { threads: 0, memory_budget: ByteSize::mib(1024), min_success: 0.0 }
+    }
+}
+
+/// What of the config decides the output: part of the plan id, and nothing else is.
+#[derive(Serialize)]
+pub(super) struct Decides<'a> {
+    url_col: &'a str,
+    caption_col: Option<&'a str>,
+    columns: &'a [String],
+    image: &'a ImageConfig,
+    max_bytes: ByteSize,
+    max_redirects: u32,
+}
+
+impl CrawlConfig {
+    /// Refuses what cannot work, naming the key.
+    pub fn validate(&self) -> Result<()> {
+        let wrong = |key: &str, message: &str| Err(Error::config(key, message));
+        if self.input.urls.is_empty() {
+            let error = Error::config("input.urls", "no link list given");
+            return Err(error.with_hint("pipeline crawl urls.parquet --out data/pairs"));
+        }
+        if self.output.path.is_empty() {
+            return Err(
+                Error::config("output.path", "no output folder given").with_hint("add --out data/pairs")
+            );
+        }
+        match self {
+            _ if self.image.size == 0 || self.image.size > 65_535 => {
+                return wrong("image.size", "lies between 1 and 65535");
+            }
+            _ if self.output.rows_per_unit == 0 => {
+                return wrong("output.rows_per_unit", "must be at least 1");
+            }
+            _ if self.net.concurrency == 0 => return wrong("net.concurrency", "must be at least 1"),
+            _ if !seconds(self.net.timeout) => {
+                return wrong("net.timeout", "is a positive number of seconds");
+            }
+            _ if !seconds(self.net.connect_timeout) => {
+                return wrong("net.connect_timeout", "is a positive number of seconds");
+            }
+            _ if !(0.0..=1.0).contains(&self.run.min_success) => {
+                return wrong("run.min_success", "lies between 0 and 1");
+            }
+            _ if self.run.memory_budget.0 < 4 * self.net.max_bytes.0 => {
+                return wrong("run.memory_budget", "must be at least four times net.max_bytes");
+            }
+            _ => {}
+        }
+        if let Some(problem) = self.image.encode().problem() {
+            return wrong("image.encode_quality", problem);
+        }
+        Policy::new(&self.net).map(|_| ())
+    }
+
+    pub(super) fn decides(&self) -> Decides<'_> {
+        Decides {
+            url_col: &self.input.url_col,
+            caption_col: self.input.caption_col.as_deref(),
+            columns: &self.input.columns,
+            image: &self.image,
+            max_bytes: self.net.max_bytes,
+            max_redirects: self.net.max_redirects,
+        }
+    }
+}
+
+fn seconds(value: f64) -> bool {
+    value > 0.0 && value < 1e6
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(path) => vec![path],
+        OneOrMany::Many(paths) => paths,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(sets: &[&str]) -> Result<CrawlConfig> {
+        let mut all = vec!["input.urls=a.csv".to_owned(), "output.path=out".to_owned()];
+        all.extend(sets.iter().map(|s| (*s).to_owned()));
+        let config: CrawlConfig = crate::settings::load(None, &all)?;
+        config.validate().map(|()| config)
+    }
+
+    #[test]
+    fn the_defaults_are_img2datasets() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.input.urls, ["a.csv"]);
+        assert_eq!((config.image.size, config.image.resize_mode), (256, ResizeMode::Border));
+        assert_eq!((config.net.timeout, config.output.rows_per_unit), (10.0, 10_000));
+    }
+
+    #[test]
+    fn what_cannot_work_names_its_key() {
+        for (set, key) in [
+            ("image.size=0", "image.size"),
+            ("image.encode_quality=101", "image.encode_quality"),
+            ("net.timeout=0", "net.timeout"),
+            ("net.allow=[\"host\"]", "net.allow"),
+            ("net.resolve=[\"host\"]", "net.resolve"),
+            ("run.min_success=2", "run.min_success"),
+            ("run.memory_budget=\"1 MiB\"", "run.memory_budget"),
+            ("input.urls=[]", "input.urls"),
+        ] {
+            let error = config(&[set]).unwrap_err();
+            assert!(error.to_string().starts_with(key), "{set}: {error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn the_written_config_reads_back() {
+        let config = config(&["net.max_bytes=\"5 MB\"", "image.resize_mode=center_crop"]).unwrap();
+        let text = crate::settings::to_toml(&config).unwrap();
+        assert_eq!(toml::from_str::<CrawlConfig>(&text).unwrap(), config);
+    }
+}

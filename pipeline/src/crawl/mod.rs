@@ -1,0 +1,204 @@
+//! The crawl: link list → download → decode → resize → pair shards, by the contract of [`crate::unit`].
+//!
+//! ```no_run
+//! use pipeline::crawl::{CrawlConfig, RunOptions, run};
+//! let sets = ["input.urls=urls.parquet".to_owned(), "output.path=data/pairs".to_owned()];
+//! let config: CrawlConfig = pipeline::settings::load(None, &sets)?;
+//! let summary = run(&config, &RunOptions::default())?;
+//! println!("{} of {} rows have an image", summary.successes(), summary.rows);
+//! # Ok::<(), pipeline::Error>(())
+//! ```
+
+mod address;
+mod budget;
+mod collect;
+mod config;
+mod engine;
+mod fetch;
+mod list;
+mod process;
+mod size;
+mod stats;
+mod summary;
+
+use std::path::Path;
+
+use crate::interrupt::Interrupt;
+use crate::pairs::{FORMAT, Layout};
+use crate::progress::{Progress, ProgressStyle};
+use crate::store::Store;
+use crate::unit::{self, InputFile, Plan, Selection, Todo, digest_file, pending, run_units_overlapped};
+use crate::{Error, Result};
+
+pub use config::{CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig, RunConfig};
+use engine::{Engine, Parts};
+pub use list::ListFormat;
+use list::{Columns, ListFile};
+pub use size::ByteSize;
+pub use stats::{Counts, line};
+pub use summary::CrawlSummary;
+
+/// Units in progress at a time: one starts downloads while the last slow ones of the other come in.
+const LANES: usize = 2;
+
+/// How a crawl is run, apart from its config.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Which units.
+    pub selection: Selection,
+    /// Delete the output of an earlier plan first.
+    pub fresh: bool,
+    /// How progress is shown.
+    pub style: ProgressStyle,
+    /// Tell each failed row.
+    pub verbose: bool,
+    /// When to stop.
+    pub interrupt: Interrupt,
+}
+
+impl Default for RunOptions {
+    /// All units, silently.
+    fn default() -> Self {
+        Self {
+            selection: Selection::All,
+            fresh: false,
+            style: ProgressStyle::Quiet,
+            verbose: false,
+            interrupt: Interrupt::never(),
+        }
+    }
+}
+
+/// The plan of a crawl, without a side effect.
+pub fn plan(config: &CrawlConfig) -> Result<Plan> {
+    config.validate()?;
+    let earlier = Store::open(&config.output.path).and_then(|store| Plan::load(&store)).ok();
+    Ok(survey(config, earlier.as_ref())?.plan)
+}
+
+/// Runs a crawl to its end; a second run over the same list finds all units done.
+///
+/// Blocks; must not be called from inside an async runtime's own threads if those are to make progress.
+///
+/// # Errors
+/// A bad config or list, another plan in the output folder, a store that fails, an interrupt. Rows that fail are no
+/// error: they are counted and stored with their [`crate::reason::Reason`].
+pub fn run(config: &CrawlConfig, options: &RunOptions) -> Result<CrawlSummary> {
+    config.validate()?;
+    let progress = Progress::start(options.style, "img", None, 0);
+    progress.message("reading the link list");
+    let done = run_with(config, options, &progress);
+    progress.finish();
+    done
+}
+
+fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> Result<CrawlSummary> {
+    let earlier = Store::open(&config.output.path).and_then(|store| Plan::load(&store)).ok();
+    let Survey { plan, lists, columns } = survey(config, earlier.as_ref())?;
+    let store = Store::create(&config.output.path)?;
+    if options.fresh {
+        unit::start_over(&store)?;
+    }
+    plan.settle(&store)?;
+    let todo = pending(&store, &plan, options.selection)?;
+    progress.set_total(todo.rows, todo.rows_done);
+    progress.message("");
+    if todo.units.is_empty() {
+        return CrawlSummary::nothing_to_do(config, &store, &plan, &todo);
+    }
+    if todo.done() > 0 {
+        progress.note(&format!("{} of {} units already done", todo.done(), todo.selected));
+    }
+    let layout = layout(config, &plan, &columns)?;
+    let parts = Parts { lists, columns, layout, progress: progress.clone(), verbose: options.verbose };
+    let engine = Engine::new(config, parts)?;
+    let ran =
+        run_units_overlapped(&store, &plan, &todo, &options.interrupt, LANES, |attempt| engine.unit(attempt));
+    if matches!(ran, Err(Error::Interrupted { .. })) {
+        report_interrupt(&store, &plan, &todo, progress)?;
+    }
+    CrawlSummary::of(config, &store, &plan, &todo, &ran?, engine.tally())
+}
+
+/// What is safe, before the error ends the program.
+fn report_interrupt(store: &Store, plan: &Plan, todo: &Todo, progress: &Progress) -> Result<()> {
+    let committed = unit::committed(store)?;
+    let now = committed.len().saturating_sub(todo.done());
+    let rows: u64 = committed.iter().map(|commit| commit.rows).sum();
+    progress.note(&format!(
+        "{} of {} units are committed ({now} of them now), {rows} of {} rows",
+        committed.len(),
+        plan.units.len(),
+        plan.rows(),
+    ));
+    Ok(())
+}
+
+/// The lists, looked at.
+struct Survey {
+    plan: Plan,
+    lists: Vec<ListFile>,
+    columns: Columns,
+}
+
+fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
+    let lists = ListFile::find(&config.input)?;
+    let mut columns: Option<Columns> = None;
+    let mut inputs = Vec::with_capacity(lists.len());
+    for list in &lists {
+        let here = list.columns(&config.input)?;
+        match &columns {
+            Some(first) if *first != here => {
+                let first = lists.first().map(|list| list.path.display().to_string()).unwrap_or_default();
+                return Err(Error::input(
+                    &list.path,
+                    format!("its columns or their types differ from those of {first}"),
+                ));
+            }
+            Some(_) => {}
+            None => columns = Some(here),
+        }
+        inputs.push(input(list, config.output.rows_per_unit, earlier)?);
+    }
+    let plan = Plan::new(FORMAT, &config.decides(), inputs, config.output.rows_per_unit)?;
+    let columns = columns.ok_or_else(|| Error::config("input.urls", "no link list given"))?;
+    Ok(Survey { plan, lists, columns })
+}
+
+/// Counts a list, or takes the count of an earlier plan over the same bytes: a cluster's units need not count again.
+fn input(list: &ListFile, rows_per_unit: u64, earlier: Option<&Plan>) -> Result<InputFile> {
+    let path = list.path.display().to_string();
+    let bytes = std::fs::metadata(&list.path).map_err(|e| Error::io(&list.path, e))?.len();
+    let digest = digest_file(&list.path)?;
+    let same = |known: &&InputFile| known.bytes == bytes && known.digest == digest;
+    let known = earlier.filter(|plan| plan.rows_per_unit == rows_per_unit);
+    if let Some(known) = known.and_then(|plan| plan.inputs.iter().find(same)) {
+        return Ok(InputFile { path, ..known.clone() });
+    }
+    let (rows, offsets) = list.scan(rows_per_unit)?;
+    Ok(InputFile { path, rows, bytes, digest, offsets })
+}
+
+fn layout(config: &CrawlConfig, plan: &Plan, columns: &Columns) -> Result<Layout> {
+    let layout = Layout {
+        extra: columns.extra.clone(),
+        caption: columns.caption.is_some(),
+        format: config.image.encode_format,
+        metadata: vec![("troika.plan".to_owned(), plan.plan_id.clone())],
+    };
+    match layout.reserved() {
+        Some(name) => Err(Error::config(
+            "input.columns",
+            format!("`{name}` is the name of a column that every shard has"),
+        )),
+        None => Ok(layout),
+    }
+}
+
+/// The command that comes after a crawl.
+pub fn next_command(output: &Path) -> String {
+    format!(
+        "tokenize shards {} --codec vqgan.safetensors --bpe bpe.model --out data/tokens",
+        output.display()
+    )
+}

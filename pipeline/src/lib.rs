@@ -1,0 +1,28 @@
+//! Links to image-text pairs: the first of the three crates, and the ground the other two stand on.
+//!
+//! Modules in the order in which data passes them:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`settings`], [`cli`] | a config file merged with `--set`, the flags all programs share |
+//! | [`progress`], [`interrupt`] | one progress line; Ctrl-C as a flag |
+//! | [`atomic`], [`store`], [`unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
+//! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
+//! | [`picture`], [`reason`] | pixels, and why a row has none |
+//! | [`pairs`] | the pair shards, written and read |
+
+pub mod atomic;
+pub mod cli;
+#[cfg(feature = "crawl")]
+pub mod crawl;
+mod error;
+pub mod interrupt;
+pub mod pairs;
+pub mod picture;
+pub mod progress;
+pub mod reason;
+pub mod settings;
+pub mod store;
+pub mod unit;
+
+pub use error::{Error, Result};

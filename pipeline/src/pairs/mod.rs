@@ -1,0 +1,18 @@
+//! Pair shards: one Parquet row per input row, failures included, in input order.
+//!
+//! Names, types and order of the columns are those of img2dataset's parquet output, own columns follow them, and the
+//! image bytes come last under the name of their format: `[additional columns…], caption, url, key, status,
+//! error_message, width, height, original_width, original_height, sha256, reason, jpg|png|webp`.
+//! Either tool reads the other's shards.
+
+mod reader;
+mod row;
+mod writer;
+
+pub(crate) use reader::RowRange;
+pub use reader::{PairReader, PairShard, open, shards};
+pub use row::{Columns, Layout, Pair, Row, schema};
+pub use writer::PairWriter;
+
+/// Value of the metadata key `troika.format`.
+pub const FORMAT: &str = "pairs/1";

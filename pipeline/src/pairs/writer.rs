@@ -1,0 +1,200 @@
+//! Writing pair shards: the same rows give the same bytes.
+//!
+//! Row groups end where the rows say so, never where time or memory does; the file names no date, host or attempt.
+
+use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{ArrayRef, BinaryArray, Int32Array, RecordBatch, StringArray};
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::row::{Layout, Row, schema};
+use crate::{Error, Result};
+
+/// Rows after which a row group ends.
+const GROUP_ROWS: usize = 1000;
+/// Bytes after which a row group ends earlier.
+const GROUP_BYTES: usize = 64 << 20;
+
+/// Writes rows into one shard.
+pub struct PairWriter<W: Write + Send> {
+    writer: ArrowWriter<Watched<W>>,
+    failed: Failed,
+    schema: SchemaRef,
+    caption: bool,
+    name: String,
+    rows: u64,
+}
+
+impl<W: Write + Send> PairWriter<W> {
+    /// Starts a shard; `name` is for messages.
+    pub fn new(target: W, layout: &Layout, name: &str) -> Result<Self> {
+        let schema = schema(layout);
+        let failed = Failed::default();
+        let target = Watched { target, failed: Arc::clone(&failed) };
+        let writer = ArrowWriter::try_new(target, Arc::clone(&schema), Some(properties(layout)))
+            .map_err(|e| write_error(name, &failed, &e))?;
+        Ok(Self { writer, failed, schema, caption: layout.caption, name: name.to_owned(), rows: 0 })
+    }
+
+    /// Appends rows; `extra` holds the additional columns of the layout, as long as `rows`.
+    pub fn write(&mut self, extra: &[ArrayRef], rows: &[Row]) -> Result<()> {
+        let batch = self.batch(extra, rows).map_err(|e| write_error(&self.name, &self.failed, &e))?;
+        self.writer.write(&batch).map_err(|e| write_error(&self.name, &self.failed, &e))?;
+        self.rows += rows.len() as u64;
+        if self.writer.in_progress_rows() >= GROUP_ROWS || self.writer.in_progress_size() >= GROUP_BYTES {
+            self.writer.flush().map_err(|e| write_error(&self.name, &self.failed, &e))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the file and gives its target back, with the number of rows.
+    pub fn close(self) -> Result<(W, u64)> {
+        let watched = self.writer.into_inner().map_err(|e| write_error(&self.name, &self.failed, &e))?;
+        Ok((watched.target, self.rows))
+    }
+
+    fn batch(&self, extra: &[ArrayRef], rows: &[Row]) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let mut columns: Vec<ArrayRef> = extra.to_vec();
+        if self.caption {
+            columns.push(text(rows, |row| row.caption.as_deref()));
+        }
+        columns.push(text(rows, |row| row.url.as_deref()));
+        columns.push(text(rows, |row| Some(&row.key)));
+        columns.push(text(rows, |row| Some(row.reason.status().code())));
+        columns.push(text(rows, |row| row.error_message.as_deref()));
+        columns.push(number(rows, |row| row.size.map(|size| size.0)));
+        columns.push(number(rows, |row| row.size.map(|size| size.1)));
+        columns.push(number(rows, |row| row.original_size.map(|size| size.0)));
+        columns.push(number(rows, |row| row.original_size.map(|size| size.1)));
+        columns.push(text(rows, |row| row.sha256.as_deref()));
+        columns.push(text(rows, |row| Some(row.reason.code())));
+        columns.push(Arc::new(rows.iter().map(|row| row.image.as_ref()).collect::<BinaryArray>()));
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    }
+}
+
+fn text<'a>(rows: &'a [Row], value: impl Fn(&'a Row) -> Option<&'a str>) -> ArrayRef {
+    Arc::new(rows.iter().map(value).collect::<StringArray>())
+}
+
+fn number(rows: &[Row], value: impl Fn(&Row) -> Option<u32>) -> ArrayRef {
+    let number = |row| value(row).and_then(|n| i32::try_from(n).ok());
+    Arc::new(rows.iter().map(number).collect::<Int32Array>())
+}
+
+fn properties(layout: &Layout) -> WriterProperties {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut metadata = vec![
+        KeyValue::new("troika.format".to_owned(), super::FORMAT.to_owned()),
+        KeyValue::new("troika.version".to_owned(), version.to_owned()),
+    ];
+    metadata.extend(layout.metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())));
+    let image = ColumnPath::from(layout.format.name());
+    WriterProperties::builder()
+        .set_created_by(format!("troika pipeline {version}"))
+        .set_compression(Compression::SNAPPY)
+        // Pictures are compressed already, never repeat and have no useful minimum.
+        .set_column_compression(image.clone(), Compression::UNCOMPRESSED)
+        .set_column_dictionary_enabled(image.clone(), false)
+        .set_column_statistics_enabled(image, EnabledStatistics::None)
+        // A page is closed between batches of this many values: with 1024 pictures it would hold tens of megabytes.
+        .set_write_batch_size(32)
+        .set_key_value_metadata(Some(metadata))
+        .build()
+}
+
+/// What the target failed with, as the Parquet writer keeps the text of an I/O error but not always its kind.
+type Failed = Arc<OnceLock<(io::ErrorKind, Option<i32>)>>;
+
+/// The target, and a note of its first failure.
+struct Watched<W> {
+    target: W,
+    failed: Failed,
+}
+
+impl<W> Watched<W> {
+    fn note<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &done
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.failed.get_or_init(|| (error.kind(), error.raw_os_error()));
+        }
+        done
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let done = self.target.write(buf);
+        self.note(done)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let done = self.target.flush();
+        self.note(done)
+    }
+}
+
+/// A full disk keeps its own error kind, so that it gets its own advice.
+fn write_error(name: &str, failed: &Failed, error: &dyn std::fmt::Display) -> Error {
+    match failed.get() {
+        Some((_, Some(code))) => Error::io(name, io::Error::from_raw_os_error(*code)),
+        Some((kind, None)) => Error::io(name, (*kind).into()),
+        None => Error::Write { path: name.to_owned(), message: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk with room for a few bytes.
+    struct Tiny(usize);
+
+    impl Write for Tiny {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            match buf.len().min(self.0) {
+                0 => Err(io::ErrorKind::StorageFull.into()),
+                n => {
+                    self.0 -= n;
+                    Ok(n)
+                }
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        let layout = Layout {
+            extra: vec![],
+            caption: false,
+            format: crate::picture::EncodeFormat::Jpg,
+            metadata: vec![],
+        };
+        let row = Row {
+            url: None,
+            caption: None,
+            key: "000000000".into(),
+            reason: crate::reason::Reason::UrlMissing,
+            error_message: None,
+            size: None,
+            original_size: None,
+            sha256: None,
+            image: None,
+        };
+        let mut writer = PairWriter::new(Tiny(100), &layout, "out/00000.parquet").unwrap();
+        let error = writer.write(&[], &[row]).and_then(|()| writer.close().map(|_| ())).unwrap_err();
+        assert!(error.to_string().starts_with("out/00000.parquet: "), "{error}");
+        assert!(error.hint().unwrap().contains("free some space"));
+    }
+}

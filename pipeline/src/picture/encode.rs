@@ -1,0 +1,167 @@
+//! Pixels to bytes: jpg (4:2:0, as OpenCV writes it), png and lossless webp.
+
+use std::io::Cursor;
+
+use clap::ValueEnum;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::codecs::webp::WebPEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use serde::{Deserialize, Serialize};
+
+use super::Picture;
+use crate::reason::Reason;
+
+/// The format of the pictures in a shard; also the name of their column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum EncodeFormat {
+    /// JPEG, lossy.
+    #[default]
+    Jpg,
+    /// PNG, lossless.
+    Png,
+    /// WebP, always lossless here.
+    Webp,
+}
+
+impl EncodeFormat {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Jpg, Self::Png, Self::Webp];
+
+    /// `jpg`, `png` or `webp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpg => "jpg",
+            Self::Png => "png",
+            Self::Webp => "webp",
+        }
+    }
+}
+
+/// How pictures are encoded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EncodeOptions {
+    /// The format.
+    pub format: EncodeFormat,
+    /// jpg: 1 to 100, default 95; png: compression 0 to 9, default 6; webp: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<u8>,
+}
+
+impl EncodeOptions {
+    /// PNG at its default compression.
+    pub fn png() -> Self {
+        Self { format: EncodeFormat::Png, quality: None }
+    }
+
+    /// Lossless WebP.
+    pub fn webp() -> Self {
+        Self { format: EncodeFormat::Webp, quality: None }
+    }
+
+    /// What is wrong with the quality, if anything.
+    pub fn problem(&self) -> Option<&'static str> {
+        match (self.format, self.quality) {
+            (_, None) | (EncodeFormat::Jpg, Some(1..=100)) | (EncodeFormat::Png, Some(0..=9)) => None,
+            (EncodeFormat::Jpg, Some(_)) => Some("the quality of jpg lies between 1 and 100"),
+            (EncodeFormat::Png, Some(_)) => Some("the quality of png is its compression level, 0 to 9"),
+            (EncodeFormat::Webp, Some(_)) => {
+                Some("webp is written losslessly and has no quality: leave it out")
+            }
+        }
+    }
+}
+
+/// Encodes a picture.
+///
+/// # Errors
+/// [`Reason::Encode`] when a side is longer than the format allows (65,535 for jpg, 16,383 for webp).
+pub fn encode(picture: &Picture, options: &EncodeOptions) -> Result<Vec<u8>, Reason> {
+    let mut bytes = Vec::new();
+    let (pixels, width, height) = (picture.pixels(), picture.width(), picture.height());
+    match options.format {
+        EncodeFormat::Jpg => {
+            let side = |n: u32| u16::try_from(n).map_err(|_| Reason::Encode);
+            let mut encoder = Encoder::new(&mut bytes, options.quality.unwrap_or(95).clamp(1, 100));
+            encoder.set_sampling_factor(SamplingFactor::F_2_2);
+            encoder
+                .encode(pixels, side(width)?, side(height)?, ColorType::Rgb)
+                .map_err(|_| Reason::Encode)?;
+        }
+        EncodeFormat::Png => {
+            let level = match options.quality.unwrap_or(6) {
+                0 => CompressionType::Uncompressed,
+                level => CompressionType::Level(level.min(9)),
+            };
+            PngEncoder::new_with_quality(&mut bytes, level, FilterType::Adaptive)
+                .write_image(pixels, width, height, ExtendedColorType::Rgb8)
+                .map_err(|_| Reason::Encode)?;
+        }
+        EncodeFormat::Webp => {
+            if width.max(height) > 16_383 {
+                return Err(Reason::Encode);
+            }
+            WebPEncoder::new_lossless(Cursor::new(&mut bytes))
+                .write_image(pixels, width, height, ExtendedColorType::Rgb8)
+                .map_err(|_| Reason::Encode)?;
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{DecodeOptions, decode};
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn png_and_webp_bring_every_pixel_back(
+            (width, height, pixels) in (1_u32..12, 1_u32..12).prop_flat_map(|(w, h)| {
+                (Just(w), Just(h), proptest::collection::vec(any::<u8>(), (w * h * 3) as usize))
+            })
+        ) {
+            let picture = Picture::new(width, height, pixels).unwrap();
+            for options in [EncodeOptions::png(), EncodeOptions::webp()] {
+                let back = decode(&encode(&picture, &options).unwrap(), &DecodeOptions::default()).unwrap();
+                prop_assert_eq!(&back, &picture);
+            }
+        }
+    }
+
+    #[test]
+    fn jpg_stays_near_and_is_420() {
+        let pixels: Vec<u8> =
+            (0..32 * 32).flat_map(|i: u32| [(i / 32 * 8) as u8, (i % 32 * 8) as u8, 90]).collect();
+        let picture = Picture::new(32, 32, pixels).unwrap();
+        let bytes = encode(&picture, &EncodeOptions::default()).unwrap();
+        let back = decode(&bytes, &DecodeOptions::default()).unwrap();
+        let worst = back.pixels().iter().zip(picture.pixels()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(worst < 30, "{worst}");
+        // The frame header: 3 components, the first (luma) with sampling factors 2 × 2.
+        let frame =
+            bytes.windows(2).position(|pair| pair[0] == 0xFF && (0xC0..=0xC2).contains(&pair[1])).unwrap();
+        assert_eq!((bytes[frame + 9], bytes[frame + 11]), (3, 0x22));
+    }
+
+    #[test]
+    fn sides_beyond_the_format_are_a_reason() {
+        let long = Picture::filled(70_000, 1, [0; 3]);
+        assert_eq!(encode(&long, &EncodeOptions::default()), Err(Reason::Encode));
+        assert_eq!(encode(&long, &EncodeOptions::webp()), Err(Reason::Encode));
+        assert!(encode(&long, &EncodeOptions::png()).is_ok());
+    }
+
+    #[test]
+    fn qualities_are_checked_by_format() {
+        let problem = |format, quality| EncodeOptions { format, quality: Some(quality) }.problem();
+        assert_eq!(problem(EncodeFormat::Jpg, 95), None);
+        assert!(problem(EncodeFormat::Jpg, 101).is_some());
+        assert!(problem(EncodeFormat::Png, 95).is_some());
+        assert!(problem(EncodeFormat::Webp, 80).is_some());
+    }
+}

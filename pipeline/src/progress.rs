@@ -1,0 +1,313 @@
+//! One progress line: live on a terminal, a plain line every ten seconds without one, JSON lines on request.
+//!
+//! The first line appears at once. All of it goes to stderr, except `--json`, whose lines are data and go to stdout.
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
+
+/// Time between two lines when nobody watches.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgressStyle {
+    /// One line, updated in place.
+    Bar,
+    /// One line every ten seconds.
+    Plain,
+    /// JSON lines on stdout every ten seconds.
+    Json,
+    /// Nothing.
+    Quiet,
+}
+
+impl ProgressStyle {
+    /// `--json` beats `-q` beats what stderr is.
+    pub fn detect(json: bool, quiet: bool) -> Self {
+        if json {
+            Self::Json
+        } else if quiet {
+            Self::Quiet
+        } else if std::io::stderr().is_terminal() {
+            Self::Bar
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// The progress of one piece of work; clones share it, the last one dropped ends the line.
+#[derive(Clone)]
+pub struct Progress {
+    shared: Arc<Shared>,
+    /// Ends the ticker when the last clone goes.
+    _ticker: Arc<Ticker>,
+}
+
+struct Shared {
+    style: ProgressStyle,
+    /// What is counted: `img`, `row`, `step`.
+    noun: &'static str,
+    bar: Option<ProgressBar>,
+    started: Instant,
+    /// Work found done at the start: counted, but no part of the rate.
+    before: AtomicU64,
+    done: AtomicU64,
+    /// 0 = unknown.
+    total: AtomicU64,
+    message: Mutex<String>,
+}
+
+struct Ticker {
+    stop: Arc<(Mutex<bool>, Condvar)>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Progress {
+    /// Starts the line. `before` of `total` (if known) are already done.
+    pub fn start(style: ProgressStyle, noun: &'static str, total: Option<u64>, before: u64) -> Self {
+        let shared = Arc::new(Shared {
+            style,
+            noun,
+            bar: (style == ProgressStyle::Bar).then(|| bar(total, before)),
+            started: Instant::now(),
+            before: AtomicU64::new(before),
+            done: AtomicU64::new(before),
+            total: AtomicU64::new(total.unwrap_or(0)),
+            message: Mutex::new(String::new()),
+        });
+        shared.show();
+        let ticker = Arc::new(Ticker::start(&shared));
+        Self { shared, _ticker: ticker }
+    }
+
+    /// `n` more are done.
+    pub fn add(&self, n: u64) {
+        let done = self.shared.done.fetch_add(n, Ordering::Relaxed) + n;
+        self.shared.place(done);
+    }
+
+    /// `done` are done.
+    pub fn set(&self, done: u64) {
+        self.shared.done.store(done, Ordering::Relaxed);
+        self.shared.place(done);
+    }
+
+    /// The total has become known, and how much of it was done before.
+    pub fn set_total(&self, total: u64, before: u64) {
+        self.shared.total.store(total, Ordering::Relaxed);
+        self.shared.before.store(before, Ordering::Relaxed);
+        self.shared.done.store(before, Ordering::Relaxed);
+        if let Some(bar) = &self.shared.bar {
+            bar.set_length(total);
+            bar.set_position(before);
+            style(bar, true);
+            bar.reset_eta();
+        }
+    }
+
+    /// How many are done.
+    pub fn done(&self) -> u64 {
+        self.shared.done.load(Ordering::Relaxed)
+    }
+
+    /// The free text at the end of the line.
+    pub fn message(&self, text: impl Into<String>) {
+        let text = text.into();
+        if let Some(bar) = &self.shared.bar {
+            bar.set_message(text.clone());
+        }
+        *lock(&self.shared.message) = text;
+    }
+
+    /// A line of talk on stderr that does not disturb the bar; nothing when quiet or JSON.
+    pub fn note(&self, text: &str) {
+        match (&self.shared.bar, self.shared.style) {
+            (Some(bar), _) => bar.println(text),
+            (None, ProgressStyle::Plain) => say(text),
+            _ => {}
+        }
+    }
+
+    /// Ends the line: the last state stays readable.
+    pub fn finish(&self) {
+        match &self.shared.bar {
+            Some(bar) if !bar.is_finished() => {
+                bar.finish_and_clear();
+                say(&self.shared.line());
+            }
+            Some(_) => {}
+            None => self.shared.show(),
+        }
+        self._ticker.end();
+    }
+}
+
+impl Shared {
+    fn place(&self, done: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        }
+    }
+
+    /// Done, total, rate (per second), seconds left.
+    fn numbers(&self) -> (u64, Option<u64>, f64, Option<u64>) {
+        let done = self.done.load(Ordering::Relaxed);
+        let total = Some(self.total.load(Ordering::Relaxed)).filter(|t| *t > 0);
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
+        let rate = done.saturating_sub(self.before.load(Ordering::Relaxed)) as f64 / seconds;
+        let left = total.filter(|_| rate > 0.0).map(|t| (t.saturating_sub(done) as f64 / rate).ceil() as u64);
+        (done, total, rate, left)
+    }
+
+    fn line(&self) -> String {
+        let (done, total, rate, left) = self.numbers();
+        let noun = self.noun;
+        let mut line = match total {
+            Some(total) => format!("{:>3.0}% {done}/{total} {noun}", 100.0 * done as f64 / total as f64),
+            None => format!("{done} {noun}"),
+        };
+        line += &format!(", {rate:.1} {noun}/s");
+        if let Some(left) = left.filter(|left| *left > 0) {
+            line += &format!(", ETA {}", clock(left));
+        }
+        let message = lock(&self.message);
+        if !message.is_empty() {
+            line += &format!(", {message}");
+        }
+        line
+    }
+
+    fn json(&self) -> String {
+        let (done, total, rate, left) = self.numbers();
+        let record = serde_json::json!({
+            "type": "progress", "version": 1, "done": done, "total": total, "unit": self.noun,
+            "rate": (rate * 10.0).round() / 10.0, "eta_s": left, "message": *lock(&self.message),
+        });
+        record.to_string()
+    }
+
+    fn show(&self) {
+        match self.style {
+            ProgressStyle::Plain => say(&self.line()),
+            // A reader that went away is noticed by the program's own output.
+            ProgressStyle::Json => drop(writeln!(std::io::stdout().lock(), "{}", self.json())),
+            ProgressStyle::Bar | ProgressStyle::Quiet => {}
+        }
+    }
+}
+
+impl Ticker {
+    fn start(shared: &Arc<Shared>) -> Self {
+        let stop = Arc::new((Mutex::new(false), Condvar::new()));
+        let ticks = matches!(shared.style, ProgressStyle::Plain | ProgressStyle::Json);
+        let (state, signal) = (Arc::clone(shared), Arc::clone(&stop));
+        let thread = ticks.then(|| {
+            std::thread::Builder::new().name("progress".into()).spawn(move || tick(&state, &signal)).ok()
+        });
+        Self { stop, thread: Mutex::new(thread.flatten()) }
+    }
+
+    fn end(&self) {
+        *lock(&self.stop.0) = true;
+        self.stop.1.notify_all();
+        if let Some(thread) = lock(&self.thread).take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn tick(shared: &Shared, signal: &(Mutex<bool>, Condvar)) {
+    let mut stopped = lock(&signal.0);
+    loop {
+        let waited = signal.1.wait_timeout_while(stopped, PLAIN_EVERY, |stop| !*stop);
+        stopped = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if *stopped {
+            return;
+        }
+        shared.show();
+    }
+}
+
+fn bar(total: Option<u64>, before: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_position(before);
+    style(&bar, total.is_some());
+    bar.reset_eta();
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn style(bar: &ProgressBar, total: bool) {
+    let template = match total {
+        true => "{wide_bar:.cyan} {percent:>3}% {human_pos}/{human_len} {per_sec} ETA {eta} {msg}",
+        false => "{spinner} {human_pos} {per_sec} {msg}",
+    };
+    if let Ok(style) = BarStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
+fn say(text: &str) {
+    // Progress is talk: if stderr is closed, the work goes on.
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+/// `59s`, `12m05s`, `3h07m`.
+pub fn clock(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s:02}s"),
+        (h, m, _) => format!("{h}h{m:02}m"),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_counts_what_was_done_before_but_not_in_the_rate() {
+        let progress = Progress::start(ProgressStyle::Quiet, "img", Some(10), 4);
+        progress.add(1);
+        progress.message("ok 100.0 %");
+        let line = progress.shared.line();
+        assert!(line.starts_with(" 50% 5/10 img, "), "{line}");
+        assert!(line.ends_with(", ok 100.0 %"), "{line}");
+        let (done, total, rate, left) = progress.shared.numbers();
+        assert_eq!((done, total), (5, Some(10)));
+        assert!(rate > 0.0 && left.is_some());
+        progress.finish();
+    }
+
+    #[test]
+    fn json_lines_are_versioned() {
+        let progress = Progress::start(ProgressStyle::Quiet, "row", None, 0);
+        progress.set(7);
+        let value: serde_json::Value = serde_json::from_str(&progress.shared.json()).unwrap();
+        assert_eq!(
+            (&value["type"], &value["version"], &value["done"]),
+            (&"progress".into(), &1.into(), &7.into())
+        );
+        assert!(value["total"].is_null());
+    }
+
+    #[test]
+    fn clocks_read_well() {
+        assert_eq!([clock(7), clock(725), clock(11_220)], ["7s", "12m05s", "3h07m"]);
+    }
+}

@@ -1,0 +1,395 @@
+//! Running the units that are not done: one after the other, or overlapped so that the tail of one hides behind the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use super::commit::{Manifest, committed, finish, record};
+use super::{Plan, Selection, Unit, hex, label};
+use crate::interrupt::Interrupt;
+use crate::store::{Store, StoreWriter};
+use crate::{Error, Result};
+
+/// What a process has before it: the units to run and what was found done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Todo {
+    /// Units to run.
+    pub units: Vec<Unit>,
+    /// Units of the selection.
+    pub selected: usize,
+    /// Rows of the selection.
+    pub rows: u64,
+    /// Rows of the selection that are already done.
+    pub rows_done: u64,
+    selection: Selection,
+}
+
+impl Todo {
+    /// Units found done.
+    pub fn done(&self) -> usize {
+        self.selected - self.units.len()
+    }
+
+    /// What was asked for.
+    pub fn selection(&self) -> Selection {
+        self.selection
+    }
+}
+
+/// The units of the selection that have no commit.
+///
+/// # Errors
+/// [`Error::Unit`] when the plan has no such unit.
+pub fn pending(store: &Store, plan: &Plan, selection: Selection) -> Result<Todo> {
+    let selected: Vec<Unit> = match selection {
+        Selection::All => plan.units.clone(),
+        Selection::One(index) => match plan.units.get(index) {
+            Some(unit) => vec![unit.clone()],
+            None => {
+                let last = plan.units.len() - 1;
+                return Err(Error::Unit {
+                    message: format!("no unit {index}: the plan has units 0 to {last}"),
+                });
+            }
+        },
+    };
+    let done: BTreeSet<usize> = committed(store)?.iter().map(|commit| commit.unit).collect();
+    let (count, rows) = (selected.len(), selected.iter().map(|unit| unit.rows).sum());
+    let units: Vec<Unit> = selected.into_iter().filter(|unit| !done.contains(&unit.index)).collect();
+    let rows_done = rows - units.iter().map(|unit| unit.rows).sum::<u64>();
+    Ok(Todo { units, selected: count, rows, rows_done, selection })
+}
+
+/// What became of a [`Todo`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Units committed by this process.
+    pub done: usize,
+    /// Units that another process committed first.
+    pub lost: usize,
+    /// Written at the end of a run over all units.
+    pub manifest: Option<Manifest>,
+}
+
+/// One try at one unit.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// The unit.
+    pub unit: &'a Unit,
+    store: &'a Store,
+    interrupt: &'a Interrupt,
+    /// Set when another unit failed: no use in going on.
+    abandoned: &'a AtomicBool,
+}
+
+impl Attempt<'_> {
+    /// Starts the unit's data file under a name that no other attempt has; `extension` without the dot.
+    pub fn shard(&self, extension: &str) -> Result<ShardWriter> {
+        let name = format!("{}-{}.{extension}", label(self.unit.index), attempt_tag());
+        Ok(ShardWriter { writer: self.store.writer(&name)?, name, hash: Sha256::new(), bytes: 0 })
+    }
+
+    /// An error once the work should stop; call it often, what is not committed is simply dropped.
+    pub fn check(&self) -> Result<()> {
+        self.interrupt.check()?;
+        match self.abandoned.load(Ordering::Relaxed) {
+            true => Err(Error::Lost { what: "another unit" }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// 16 hex digits that differ between attempts, processes and machines.
+fn attempt_tag() -> String {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let host = std::env::var("HOSTNAME").unwrap_or_default();
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let seed = format!("{host} {} {} {serial}", std::process::id(), now.as_nanos());
+    hex(&Sha256::digest(seed.as_bytes())[..8])
+}
+
+/// The data file of an attempt: hashes what is written; dropped without [`ShardWriter::finish`] it leaves nothing.
+#[derive(Debug)]
+pub struct ShardWriter {
+    writer: StoreWriter,
+    name: String,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl ShardWriter {
+    /// Makes the file visible under the attempt's name (not yet as a shard) and describes it.
+    pub fn finish(
+        self,
+        rows: u64,
+        counts: BTreeMap<String, u64>,
+        stats: serde_json::Value,
+    ) -> Result<Produced> {
+        self.writer.commit()?;
+        let sha256 = hex(&self.hash.finalize());
+        Ok(Produced { file: self.name, rows, bytes: self.bytes, sha256, counts, stats })
+    }
+}
+
+impl Write for ShardWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.writer.write(buf)?;
+        self.hash.update(&buf[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// What an attempt made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Produced {
+    /// File name.
+    pub file: String,
+    /// Rows.
+    pub rows: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Rows per outcome.
+    pub counts: BTreeMap<String, u64>,
+    /// For the stats file; `Null` for none.
+    pub stats: serde_json::Value,
+}
+
+/// Runs the units one after the other and, after a run over all of them, writes the manifest.
+///
+/// The first error ends the run; committed units stay.
+pub fn run_units(
+    store: &Store,
+    plan: &Plan,
+    todo: &Todo,
+    interrupt: &Interrupt,
+    mut work: impl FnMut(&Attempt<'_>) -> Result<Produced>,
+) -> Result<Outcome> {
+    let abandoned = AtomicBool::new(false);
+    let mut outcome = Outcome { done: 0, lost: 0, manifest: None };
+    for unit in &todo.units {
+        interrupt.check()?;
+        let produced = work(&Attempt { unit, store, interrupt, abandoned: &abandoned })?;
+        outcome.count(record(store, plan, unit, produced)?);
+    }
+    outcome.close(store, todo)
+}
+
+/// Like [`run_units`] with up to `lanes` units in progress at a time.
+pub fn run_units_overlapped(
+    store: &Store,
+    plan: &Plan,
+    todo: &Todo,
+    interrupt: &Interrupt,
+    lanes: usize,
+    work: impl Fn(&Attempt<'_>) -> Result<Produced> + Sync,
+) -> Result<Outcome> {
+    let (abandoned, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let outcome = Mutex::new(Ok(Outcome { done: 0, lost: 0, manifest: None }));
+    let lane = || {
+        while let Some(unit) = todo.units.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let attempt = Attempt { unit, store, interrupt, abandoned: &abandoned };
+            let done = attempt
+                .check()
+                .and_then(|()| work(&attempt))
+                .and_then(|made| record(store, plan, unit, made));
+            let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+            match (outcome.as_mut(), done) {
+                (Ok(outcome), Ok(won)) => outcome.count(won),
+                (Ok(_), Err(error)) => {
+                    *outcome = Err(error);
+                    abandoned.store(true, Ordering::Relaxed);
+                    return;
+                }
+                (Err(_), _) => return,
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..lanes.min(todo.units.len()) {
+            scope.spawn(lane);
+        }
+        lane();
+    });
+    outcome.into_inner().unwrap_or_else(PoisonError::into_inner)?.close(store, todo)
+}
+
+impl Outcome {
+    fn count(&mut self, won: bool) {
+        if won {
+            self.done += 1;
+        } else {
+            self.lost += 1;
+        }
+    }
+
+    fn close(mut self, store: &Store, todo: &Todo) -> Result<Self> {
+        if todo.selection == Selection::All {
+            self.manifest = Some(finish(store)?);
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::InputFile;
+    use super::*;
+
+    fn plan(rows: u64) -> Plan {
+        let input =
+            InputFile { path: "in".into(), rows, bytes: rows, digest: String::new(), offsets: Vec::new() };
+        Plan::new("test/1", &(), vec![input], 2).unwrap()
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().to_str().unwrap()).unwrap();
+        (folder, store)
+    }
+
+    fn write(attempt: &Attempt<'_>) -> Result<Produced> {
+        let mut shard = attempt.shard("txt")?;
+        write!(shard, "unit {}", attempt.unit.index).unwrap();
+        shard.finish(
+            attempt.unit.rows,
+            [("ok".to_owned(), attempt.unit.rows)].into(),
+            serde_json::json!({"count": 1}),
+        )
+    }
+
+    fn run_all(store: &Store, plan: &Plan) -> Outcome {
+        let todo = pending(store, plan, Selection::All).unwrap();
+        run_units(store, plan, &todo, &Interrupt::never(), write).unwrap()
+    }
+
+    fn files(store: &Store) -> Vec<String> {
+        store
+            .list("")
+            .unwrap()
+            .into_iter()
+            .map(|entry| entry.name)
+            .filter(|name| name.ends_with(".txt"))
+            .collect()
+    }
+
+    #[test]
+    fn a_run_commits_every_unit_and_a_second_run_has_nothing_to_do() {
+        let (_folder, store) = store();
+        let plan = plan(5);
+        plan.settle(&store).unwrap();
+        let outcome = run_all(&store, &plan);
+        assert_eq!((outcome.done, outcome.lost), (3, 0));
+        let manifest = outcome.manifest.unwrap();
+        assert_eq!((manifest.rows, manifest.missing.len(), manifest.counts["ok"]), (5, 0, 5));
+        assert_eq!(manifest.shards[2].sha256, hex(&Sha256::digest(b"unit 2")));
+        assert!(store.get("00002_stats.json").unwrap().is_some());
+        let todo = pending(&store, &plan, Selection::All).unwrap();
+        assert_eq!((todo.units.len(), todo.done(), todo.rows_done), (0, 3, 5));
+    }
+
+    #[test]
+    fn the_second_of_two_attempts_deletes_its_file() {
+        let (_folder, store) = store();
+        let plan = plan(2);
+        plan.settle(&store).unwrap();
+        let todo = pending(&store, &plan, Selection::One(0)).unwrap();
+        let run = || run_units(&store, &plan, &todo, &Interrupt::never(), write).unwrap();
+        assert_eq!((run().done, run().lost), (1, 1));
+        let commits = committed(&store).unwrap();
+        assert_eq!(files(&store), [commits[0].file.as_str()]);
+    }
+
+    #[test]
+    fn eight_racing_attempts_leave_one_shard() {
+        let (_folder, store) = store();
+        let plan = plan(2);
+        plan.settle(&store).unwrap();
+        let todo = pending(&store, &plan, Selection::One(0)).unwrap();
+        let wins: usize = std::thread::scope(|scope| {
+            let run = || run_units(&store, &plan, &todo, &Interrupt::never(), write).unwrap().done;
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(run)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!((wins, files(&store).len()), (1, 1));
+    }
+
+    #[test]
+    fn finish_sweeps_what_killed_attempts_left() {
+        let (_folder, store) = store();
+        let plan = plan(4);
+        plan.settle(&store).unwrap();
+        store.put("00001-0123456789abcdef.txt", "written, never committed").unwrap();
+        store.put(".00001-0123456789abcdef.txt.1-1.tmp", "half").unwrap();
+        store.put("notes.txt", "mine").unwrap();
+        run_all(&store, &plan);
+        let names = files(&store);
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert!(names.contains(&"notes.txt".to_owned()));
+    }
+
+    #[test]
+    fn an_error_in_one_lane_ends_the_run_and_keeps_what_is_committed() {
+        let (_folder, store) = store();
+        let plan = plan(20);
+        plan.settle(&store).unwrap();
+        let todo = pending(&store, &plan, Selection::All).unwrap();
+        let work = |attempt: &Attempt<'_>| match attempt.unit.index {
+            4 => Err(Error::Lost { what: "unit 4" }),
+            _ => write(attempt),
+        };
+        let error = run_units_overlapped(&store, &plan, &todo, &Interrupt::never(), 2, work).unwrap_err();
+        assert!(error.to_string().starts_with("unit 4"), "{error}");
+        let done = committed(&store).unwrap().len();
+        assert!((4..10).contains(&done), "{done}");
+        let todo = pending(&store, &plan, Selection::All).unwrap();
+        let outcome = run_units_overlapped(&store, &plan, &todo, &Interrupt::never(), 2, write).unwrap();
+        assert_eq!(outcome.done, 10 - done);
+        assert_eq!(outcome.manifest.unwrap().rows, 20);
+    }
+
+    #[test]
+    fn an_interrupt_stops_before_the_next_unit() {
+        let (_folder, store) = store();
+        let plan = plan(6);
+        plan.settle(&store).unwrap();
+        let todo = pending(&store, &plan, Selection::All).unwrap();
+        let flag = Interrupt::never();
+        let work = |attempt: &Attempt<'_>| {
+            flag.set(130);
+            write(attempt)
+        };
+        let error = run_units(&store, &plan, &todo, &flag, work).unwrap_err();
+        assert_eq!((error.exit_code(), committed(&store).unwrap().len()), (130, 1));
+    }
+
+    #[test]
+    fn starting_over_keeps_foreign_files() {
+        let (_folder, store) = store();
+        let plan = plan(4);
+        plan.settle(&store).unwrap();
+        store.put("notes.txt", "mine").unwrap();
+        run_all(&store, &plan);
+        super::super::start_over(&store).unwrap();
+        let names: Vec<_> = store.list("").unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, ["notes.txt"]);
+        assert!(committed(&store).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_unit_beyond_the_plan_is_refused() {
+        let (_folder, store) = store();
+        let error = pending(&store, &plan(4), Selection::One(2)).unwrap_err();
+        assert_eq!(error.to_string(), "no unit 2: the plan has units 0 to 1");
+    }
+}
