@@ -1,0 +1,319 @@
+//! Reads token shards row by row and checks what they promise.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, UInt16Type, UInt32Type};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::schema::OWN;
+use super::writer::check_row;
+use super::{TokenMeta, TokenRow, schema};
+use crate::{Error, Result};
+
+/// Rows decoded at a time.
+const BATCH_ROWS: usize = 1024;
+
+/// Iterates over the rows of one token shard.
+pub struct TokenReader {
+    path: PathBuf,
+    meta: TokenMeta,
+    extra: Vec<String>,
+    rows: usize,
+    batches: ParquetRecordBatchReader,
+    batch: std::vec::IntoIter<TokenRow>,
+}
+
+impl TokenReader {
+    /// Opens a shard and checks its format and columns.
+    ///
+    /// # Errors
+    /// A missing or truncated file, another format, or other columns than the metadata promises.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let file = File::open(&path).map_err(Error::io(&path))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&path, e))?;
+        let metadata = builder.metadata().file_metadata();
+        let meta = TokenMeta::from_key_values(&path, metadata.key_value_metadata())?;
+        let rows = usize::try_from(metadata.num_rows()).unwrap_or_default();
+        let extra = extra_columns(&path, builder.schema(), &meta)?;
+        let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&path, e))?;
+        Ok(Self { path, meta, extra, rows, batches, batch: Vec::new().into_iter() })
+    }
+
+    /// What made the shard.
+    pub fn meta(&self) -> &TokenMeta {
+        &self.meta
+    }
+
+    /// Names of the columns passed through.
+    pub fn extra_columns(&self) -> &[String] {
+        &self.extra
+    }
+
+    /// Rows in the shard.
+    pub fn row_count(&self) -> usize {
+        self.rows
+    }
+
+    fn convert(&self, batch: &RecordBatch) -> Result<Vec<TokenRow>> {
+        let mut rows = Vec::with_capacity(batch.num_rows());
+        let keys = batch.column(0).as_string::<i32>();
+        let captions = batch.column(1).as_string::<i32>();
+        for i in 0..batch.num_rows() {
+            let row = TokenRow {
+                key: keys.value(i).to_owned(),
+                caption: captions.is_valid(i).then(|| captions.value(i).to_owned()),
+                text_ids: text_ids(batch, i),
+                codes: codes(batch, i),
+                extra: self.extra_values(batch, i),
+            };
+            check_row(&row, &self.meta)
+                .map_err(|why| damaged(&self.path, format!("row {:?}: {why}", row.key)))?;
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    fn extra_values(&self, batch: &RecordBatch, row: usize) -> std::collections::BTreeMap<String, String> {
+        let columns = self.extra.iter().zip(batch.columns().iter().skip(OWN.len()));
+        let values = columns.filter(|(_, column)| column.is_valid(row));
+        values.map(|(name, column)| (name.clone(), column.as_string::<i32>().value(row).to_owned())).collect()
+    }
+}
+
+impl Iterator for TokenReader {
+    type Item = Result<TokenRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(row) = self.batch.next() {
+                return Some(Ok(row));
+            }
+            let rows = match self.batches.next()? {
+                Ok(batch) => self.convert(&batch),
+                Err(error) => Err(damaged(&self.path, error)),
+            };
+            match rows {
+                Ok(rows) => self.batch = rows.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+fn text_ids(batch: &RecordBatch, row: usize) -> Option<Vec<u32>> {
+    let lists = batch.column(2).as_list::<i32>();
+    lists.is_valid(row).then(|| {
+        let values = lists.value(row);
+        match values.data_type() {
+            DataType::UInt32 => values.as_primitive::<UInt32Type>().values().to_vec(),
+            _ => values.as_primitive::<UInt16Type>().values().iter().map(|&id| u32::from(id)).collect(),
+        }
+    })
+}
+
+fn codes(batch: &RecordBatch, row: usize) -> Option<Vec<u16>> {
+    let lists = batch.column(3).as_fixed_size_list();
+    lists.is_valid(row).then(|| lists.value(row).as_primitive::<UInt16Type>().values().to_vec())
+}
+
+/// The columns after the format's own; every type must be the promised one, or reading them would go wrong later.
+fn extra_columns(path: &Path, found: &arrow::datatypes::Schema, meta: &TokenMeta) -> Result<Vec<String>> {
+    let extra: Vec<String> =
+        found.fields().iter().skip(OWN.len()).map(|field| field.name().clone()).collect();
+    let expected = schema(meta, &extra);
+    for (index, field) in expected.fields().iter().enumerate() {
+        let fits = found
+            .fields()
+            .get(index)
+            .is_some_and(|f| f.name() == field.name() && f.data_type() == field.data_type());
+        if !fits {
+            return Err(damaged(
+                path,
+                format!("column {index} is not `{}: {}`", field.name(), field.data_type()),
+            ));
+        }
+    }
+    Ok(extra)
+}
+
+fn damaged(path: &Path, why: impl ToString) -> Error {
+    Error::Table {
+        path: path.to_owned(),
+        why: why.to_string(),
+        cure: Some(
+            "the file is damaged or not a token shard: delete it and make it again with `tokenize shards`"
+                .to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::atomic;
+    use proptest::prelude::*;
+
+    use super::super::TokenWriter;
+    use super::*;
+
+    fn meta(vocab_size: usize) -> TokenMeta {
+        TokenMeta {
+            codec_name: "vqgan".into(),
+            codec_sha256: "aa".into(),
+            codebook_size: 1024,
+            grid: 2,
+            downsampling: 8,
+            bpe_kind: "hf-bpe".into(),
+            bpe_sha256: "bb".into(),
+            vocab_size,
+        }
+    }
+
+    fn shard(meta: &TokenMeta, rows: &[TokenRow]) -> Vec<u8> {
+        let mut writer = TokenWriter::new(Vec::new(), "t", meta, &["split".to_owned()]).unwrap();
+        rows.iter().for_each(|row| writer.push(row.clone()).unwrap());
+        writer.finish().unwrap()
+    }
+
+    fn stored(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("00000.parquet");
+        atomic::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    fn rows() -> Vec<TokenRow> {
+        let split = |value: &str| [("split".to_owned(), value.to_owned())].into();
+        vec![
+            TokenRow {
+                key: "000000000".into(),
+                caption: Some("Red flag".into()),
+                text_ids: Some(vec![5, 999]),
+                codes: Some(vec![0, 1, 2, 1023]),
+                extra: split("train"),
+            },
+            TokenRow {
+                key: "000000001".into(),
+                caption: Some(String::new()),
+                text_ids: Some(vec![]),
+                ..TokenRow::default()
+            },
+            TokenRow {
+                key: "000000002".into(),
+                codes: Some(vec![7; 4]),
+                extra: split("test"),
+                ..TokenRow::default()
+            },
+        ]
+    }
+
+    #[test]
+    fn the_format_is_pinned() {
+        let (_folder, path) = stored(&shard(&meta(1000), &rows()));
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let fields: Vec<String> = builder
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| format!("{}: {:?} null={}", f.name(), f.data_type(), f.is_nullable()))
+            .collect();
+        insta::assert_snapshot!(fields.join("\n"), @r#"
+        key: Utf8 null=false
+        caption: Utf8 null=true
+        text_ids: List(Field { name: "element", data_type: UInt16 }) null=true
+        codes: FixedSizeList(Field { name: "element", data_type: UInt16 }, 4) null=true
+        split: Utf8 null=true
+        "#);
+        let pairs = builder.metadata().file_metadata().key_value_metadata().unwrap();
+        let pairs: Vec<String> = pairs
+            .iter()
+            .filter(|pair| pair.key != "ARROW:schema")
+            .map(|pair| format!("{} = {}", pair.key, pair.value.as_deref().unwrap()))
+            .collect();
+        insta::assert_snapshot!(pairs.join("\n"), @r"
+        troika.format = tokens/1
+        troika.codec.name = vqgan
+        troika.codec.sha256 = aa
+        troika.codec.codebook_size = 1024
+        troika.codec.grid = 2
+        troika.codec.downsampling = 8
+        troika.bpe.kind = hf-bpe
+        troika.bpe.sha256 = bb
+        troika.bpe.vocab_size = 1000
+        ");
+        let reader = TokenReader::open(&path).unwrap();
+        assert_eq!(
+            (reader.meta(), reader.extra_columns(), reader.row_count()),
+            (&meta(1000), &["split".to_owned()][..], 3)
+        );
+        assert_eq!(reader.collect::<Result<Vec<_>>>().unwrap(), rows());
+    }
+
+    #[test]
+    fn the_same_rows_give_the_same_bytes() {
+        let many: Vec<TokenRow> =
+            (0..9000).map(|i| TokenRow { key: i.to_string(), ..rows()[0].clone() }).collect();
+        assert_eq!(shard(&meta(1000), &many), shard(&meta(1000), &many));
+        let (_folder, path) = stored(&shard(&meta(1000), &many));
+        assert_eq!(TokenReader::open(&path).unwrap().count(), 9000);
+    }
+
+    #[test]
+    fn large_vocabularies_have_wide_ids() {
+        let wide = TokenRow { key: "k".into(), text_ids: Some(vec![70_000, 3]), ..TokenRow::default() };
+        let (_folder, path) = stored(&shard(&meta(80_000), std::slice::from_ref(&wide)));
+        assert_eq!(TokenReader::open(&path).unwrap().collect::<Result<Vec<_>>>().unwrap(), [wide]);
+    }
+
+    #[test]
+    fn a_cut_file_and_a_foreign_one_are_named_with_the_cure() {
+        let bytes = shard(&meta(1000), &rows());
+        for part in [&bytes[..bytes.len() / 2], &bytes[..bytes.len() - 1], b"PAR1".as_slice(), b"".as_slice()]
+        {
+            let (_folder, path) = stored(part);
+            let error = TokenReader::open(&path).err().unwrap();
+            assert!(error.to_string().contains("00000.parquet: "), "{error}");
+            assert!(error.hint().unwrap().contains("make it again"));
+        }
+        assert!(
+            TokenReader::open("absent.parquet").err().unwrap().to_string().starts_with("absent.parquet: ")
+        );
+    }
+
+    #[test]
+    fn values_beyond_the_promised_ranges_are_found() {
+        // Written by a codec of 1,024 entries, then read under a metadata that promises 512.
+        let bytes = shard(&meta(1000), &rows());
+        let smaller = TokenMeta { codebook_size: 512, ..meta(1000) };
+        let (_folder, path) = stored(&bytes);
+        let mut reader = TokenReader::open(&path).unwrap();
+        reader.meta = smaller;
+        let error = reader.next().unwrap().unwrap_err();
+        assert!(
+            error.to_string().ends_with("row \"000000000\": code 1023 is outside the codebook of 512"),
+            "{error}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn rows_survive_the_round_trip(
+            keys in proptest::collection::vec("[0-9]{1,9}", 1..20),
+            ids in proptest::collection::vec(proptest::option::of(proptest::collection::vec(0_u32..1000, 0..30)), 20),
+            codes in proptest::collection::vec(proptest::option::of(proptest::array::uniform4(0_u16..1024)), 20),
+            captions in proptest::collection::vec(proptest::option::of(".{0,40}"), 20),
+        ) {
+            let rows: Vec<TokenRow> = keys.into_iter().enumerate().map(|(i, key)| TokenRow {
+                key,
+                caption: captions[i].clone(),
+                text_ids: ids[i].clone(),
+                codes: codes[i].map(|codes| codes.to_vec()),
+                ..TokenRow::default()
+            }).collect();
+            let (_folder, path) = stored(&shard(&meta(1000), &rows));
+            prop_assert_eq!(TokenReader::open(&path).unwrap().collect::<Result<Vec<_>>>().unwrap(), rows);
+        }
+    }
+}

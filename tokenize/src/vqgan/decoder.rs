@@ -1,0 +1,90 @@
+//! The decoder: latent vectors → pixels (taming `Decoder`).
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Tensor};
+
+use super::VqGanConfig;
+use super::attention::AttnBlock;
+use super::encoder::{Middle, run_level};
+use super::layers::{Norm, Upsample, conv3x3};
+use super::resnet::ResnetBlock;
+use crate::fused;
+
+/// One resolution of the decoder.
+#[derive(Module, Debug)]
+pub struct UpLevel {
+    block: Vec<ResnetBlock>,
+    attn: Vec<AttnBlock>,
+    upsample: Option<Upsample>,
+}
+
+/// Latents to pixels. `up[i]` works at resolution level `i` (0 = full), so the last runs first.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    conv_in: Conv2d,
+    mid: Middle,
+    up: Vec<UpLevel>,
+    norm_out: Norm,
+    conv_out: Conv2d,
+}
+
+impl Decoder {
+    pub(super) fn new(config: &VqGanConfig, device: &Device) -> Self {
+        let levels = config.ch_mult.len();
+        let lowest = config.channels(levels - 1);
+        let mut channels = lowest;
+        let mut up: Vec<UpLevel> = (0..levels)
+            .rev()
+            .map(|level| {
+                let to = config.channels(level);
+                let block = (0..=config.num_res_blocks)
+                    .map(|i| ResnetBlock::new(if i == 0 { channels } else { to }, to, config.groups, device))
+                    .collect();
+                let attn = if config.has_attention(level) { config.num_res_blocks + 1 } else { 0 };
+                channels = to;
+                UpLevel {
+                    block,
+                    attn: (0..attn).map(|_| AttnBlock::new(to, config.groups, device)).collect(),
+                    upsample: (level > 0).then(|| Upsample::new(to, device)),
+                }
+            })
+            .collect();
+        up.reverse();
+        Self {
+            conv_in: conv3x3(config.z_channels, lowest, device),
+            mid: Middle::new(lowest, config.groups, device),
+            up,
+            norm_out: Norm::new(channels, config.groups, device),
+            conv_out: conv3x3(channels, 3, device),
+        }
+    }
+
+    /// # Shapes
+    /// `[b, z_channels, h, w]` → pixels around [-1, 1] `[b, 3, h·f, w·f]`
+    pub fn forward(&self, z: Tensor<4>) -> Tensor<4> {
+        self.draw(self.features(z))
+    }
+
+    /// The last convolution, on what [`Self::features`] gives.
+    pub fn draw(&self, features: Tensor<4>) -> Tensor<4> {
+        fused::conv3x3(features, &self.conv_out)
+    }
+
+    /// What the last convolution sees; the adversarial weight is computed at that layer.
+    pub fn features(&self, z: Tensor<4>) -> Tensor<4> {
+        let mut x = self.mid.forward(fused::conv3x3(z, &self.conv_in));
+        for level in self.up.iter().rev() {
+            x = run_level(&level.block, &level.attn, x);
+            if let Some(upsample) = &level.upsample {
+                x = upsample.forward(x);
+            }
+        }
+        self.norm_out.forward_swish(x)
+    }
+
+    /// The last convolution's parameters.
+    pub fn conv_out(&self) -> &Conv2d {
+        &self.conv_out
+    }
+}

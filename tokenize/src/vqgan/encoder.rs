@@ -1,0 +1,105 @@
+//! The encoder: pixels → latent vectors (taming `Encoder`).
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Tensor};
+
+use super::VqGanConfig;
+use super::attention::AttnBlock;
+use super::layers::{Downsample, Norm, conv3x3};
+use super::resnet::ResnetBlock;
+use crate::fused;
+
+/// One resolution of the encoder.
+#[derive(Module, Debug)]
+pub struct DownLevel {
+    block: Vec<ResnetBlock>,
+    attn: Vec<AttnBlock>,
+    downsample: Option<Downsample>,
+}
+
+/// The two residual blocks and the attention at the lowest resolution.
+#[derive(Module, Debug)]
+pub struct Middle {
+    block_1: ResnetBlock,
+    attn_1: AttnBlock,
+    block_2: ResnetBlock,
+}
+
+impl Middle {
+    pub(super) fn new(channels: usize, groups: usize, device: &Device) -> Self {
+        Self {
+            block_1: ResnetBlock::new(channels, channels, groups, device),
+            attn_1: AttnBlock::new(channels, groups, device),
+            block_2: ResnetBlock::new(channels, channels, groups, device),
+        }
+    }
+
+    /// `[b, c, h, w]` → `[b, c, h, w]`
+    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.block_2.forward(self.attn_1.forward(self.block_1.forward(x)))
+    }
+}
+
+/// Residual blocks (each followed by attention where the level has it).
+pub(super) fn run_level(blocks: &[ResnetBlock], attn: &[AttnBlock], mut x: Tensor<4>) -> Tensor<4> {
+    for (i, block) in blocks.iter().enumerate() {
+        x = block.forward(x);
+        if let Some(attn) = attn.get(i) {
+            x = attn.forward(x);
+        }
+    }
+    x
+}
+
+/// Pixels to latents.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    conv_in: Conv2d,
+    down: Vec<DownLevel>,
+    mid: Middle,
+    norm_out: Norm,
+    conv_out: Conv2d,
+}
+
+impl Encoder {
+    pub(super) fn new(config: &VqGanConfig, device: &Device) -> Self {
+        let levels = config.ch_mult.len();
+        let mut channels = config.ch;
+        let down = (0..levels)
+            .map(|level| {
+                let to = config.channels(level);
+                let block = (0..config.num_res_blocks)
+                    .map(|i| ResnetBlock::new(if i == 0 { channels } else { to }, to, config.groups, device))
+                    .collect();
+                let attn = if config.has_attention(level) { config.num_res_blocks } else { 0 };
+                channels = to;
+                DownLevel {
+                    block,
+                    attn: (0..attn).map(|_| AttnBlock::new(to, config.groups, device)).collect(),
+                    downsample: (level + 1 < levels).then(|| Downsample::new(to, device)),
+                }
+            })
+            .collect();
+        Self {
+            conv_in: conv3x3(3, config.ch, device),
+            down,
+            mid: Middle::new(channels, config.groups, device),
+            norm_out: Norm::new(channels, config.groups, device),
+            conv_out: conv3x3(channels, config.z_channels, device),
+        }
+    }
+
+    /// # Shapes
+    /// pixels in [-1, 1] `[b, 3, h, w]` → `[b, z_channels, h/f, w/f]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let mut x = fused::conv3x3(x, &self.conv_in);
+        for level in &self.down {
+            x = run_level(&level.block, &level.attn, x);
+            if let Some(downsample) = &level.downsample {
+                x = downsample.forward(x);
+            }
+        }
+        fused::conv3x3(self.norm_out.forward_swish(self.mid.forward(x)), &self.conv_out)
+    }
+}

@@ -1,0 +1,76 @@
+//! VQGAN in the layout of CompVis/taming-transformers: encoder, quantiser, decoder.
+//!
+//! Field names are the published parameter names, so a checkpoint loads without renaming.
+//! Sources: `taming/modules/diffusionmodules/model.py`, `taming/modules/vqvae/quantize.py`,
+//! `taming/models/vqgan.py`.
+
+mod attention;
+mod config;
+mod decoder;
+mod encoder;
+mod layers;
+mod quantize;
+mod resnet;
+mod weights;
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Int, Tensor};
+
+pub use config::{QuantizerKind, VqGanConfig};
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+pub use quantize::Quantizer;
+pub use weights::Precision;
+
+/// Encoder, quantiser and decoder with the two 1×1 convolutions around the codebook.
+#[derive(Module, Debug)]
+pub struct VqGan {
+    /// Pixels to latents.
+    pub encoder: Encoder,
+    /// Latents to pixels.
+    pub decoder: Decoder,
+    /// The codebook.
+    pub quantize: Quantizer,
+    quant_conv: Conv2d,
+    post_quant_conv: Conv2d,
+}
+
+impl VqGan {
+    /// Latents before quantisation.
+    ///
+    /// # Shapes
+    /// pixels in [-1, 1] `[b, 3, h, w]` → `[b, embed_dim, h/f, w/f]`
+    pub fn latents(&self, pixels: Tensor<4>) -> Tensor<4> {
+        self.quant_conv.forward(self.encoder.forward(pixels))
+    }
+
+    /// Deterministic codes of a batch of pictures.
+    ///
+    /// # Shapes
+    /// pixels in [-1, 1] `[b, 3, h, w]` → `[b, h/f, w/f]`
+    pub fn encode(&self, pixels: Tensor<4>) -> Tensor<3, Int> {
+        self.quantize.codes(self.latents(pixels))
+    }
+
+    /// Pictures of a batch of codes.
+    ///
+    /// # Shapes
+    /// `[b, h, w]` → pixels around [-1, 1] `[b, 3, h·f, w·f]`, not clamped
+    pub fn decode(&self, codes: Tensor<3, Int>) -> Tensor<4> {
+        self.decode_latents(self.quantize.lookup(codes))
+    }
+
+    /// Pictures of quantised latents.
+    ///
+    /// # Shapes
+    /// `[b, embed_dim, h, w]` → pixels around [-1, 1] `[b, 3, h·f, w·f]`, not clamped
+    pub fn decode_latents(&self, quantized: Tensor<4>) -> Tensor<4> {
+        self.decoder.forward(self.post_quant_conv.forward(quantized))
+    }
+
+    /// [`Decoder::features`] of quantised latents.
+    pub fn decode_features(&self, quantized: Tensor<4>) -> Tensor<4> {
+        self.decoder.features(self.post_quant_conv.forward(quantized))
+    }
+}

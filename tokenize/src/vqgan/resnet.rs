@@ -1,0 +1,41 @@
+//! The residual block of taming's `ResnetBlock` (no time embedding, no dropout).
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Tensor};
+
+use super::layers::{Norm, conv1x1, conv3x3};
+use crate::fused;
+
+/// norm → swish → 3×3 → norm → swish → 3×3, plus the input (projected when channels change).
+#[derive(Module, Debug)]
+pub struct ResnetBlock {
+    norm1: Norm,
+    conv1: Conv2d,
+    norm2: Norm,
+    conv2: Conv2d,
+    nin_shortcut: Option<Conv2d>,
+}
+
+impl ResnetBlock {
+    pub(super) fn new(from: usize, to: usize, groups: usize, device: &Device) -> Self {
+        Self {
+            norm1: Norm::new(from, groups, device),
+            conv1: conv3x3(from, to, device),
+            norm2: Norm::new(to, groups, device),
+            conv2: conv3x3(to, to, device),
+            nin_shortcut: (from != to).then(|| conv1x1(from, to, device)),
+        }
+    }
+
+    /// `[b, from, h, w]` → `[b, to, h, w]`
+    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let h = fused::conv3x3(self.norm1.forward_swish(x.clone()), &self.conv1);
+        let h = fused::conv3x3(self.norm2.forward_swish(h), &self.conv2);
+        let shortcut = match &self.nin_shortcut {
+            Some(conv) => conv.forward(x),
+            None => x,
+        };
+        shortcut + h
+    }
+}
