@@ -1,0 +1,100 @@
+//! The command line of `train`: one file per group of subcommands, each turning flags into a library call.
+
+mod generate;
+mod parity;
+mod show;
+mod start;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use pipeline::cli::Common;
+
+use crate::Result;
+
+pub use start::train_task;
+
+/// Tokens to models: train RuDOLPH or a VQGAN, draw pictures from words, caption pictures.
+#[derive(Debug, Parser)]
+#[command(
+    name = "train",
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  train rudolph.toml                          start, or continue where the last run stopped
+  train rudolph.toml --set run.steps=5000 --fresh
+  train resume runs/rudolph
+  train sample runs/rudolph --prompt \"рыжий котик\" --n 4 --out drawing.png
+  train caption runs/rudolph picture.png
+  train show runs/rudolph
+
+Exit codes: 0 done, 1 training diverged or parity failed, 2 usage or configuration, 75 try again, 130/143 interrupted"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    start: StartArgs,
+}
+
+#[derive(Debug, Args)]
+struct StartArgs {
+    /// What to train, and how: a TOML file with the key `kind` (rudolph, vqgan)
+    #[arg(value_name = "CONFIG.toml")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    how: start::HowArgs,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Continue a run from its folder alone
+    Resume(start::ResumeArgs),
+    /// Draw pictures from words
+    Sample(generate::SampleArgs),
+    /// Put pictures into words
+    Caption(generate::CaptionArgs),
+    /// Show the effective configuration of a TOML file, or how a run went
+    Show(show::ShowArgs),
+    /// Compare models with stored outputs of a reference implementation
+    Parity(parity::ParityArgs),
+    /// Print the completion script of a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Runs the parsed command line and returns the exit code.
+///
+/// # Errors
+/// What the subcommand says.
+pub fn run(cli: Cli) -> Result<u8> {
+    match cli.command {
+        None => start::start(cli.start.config.as_deref(), &cli.start.how, &cli.start.common),
+        Some(Command::Resume(args)) => start::resume(&args),
+        Some(Command::Sample(args)) => generate::sample(&args),
+        Some(Command::Caption(args)) => generate::caption(&args),
+        Some(Command::Show(args)) => show::show(&args),
+        Some(Command::Parity(args)) => parity::parity(&args),
+        Some(Command::Completions { shell }) => {
+            pipeline::cli::completions::<Cli>(shell)?;
+            Ok(0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_fit_together() {
+        Cli::command().debug_assert();
+    }
+}

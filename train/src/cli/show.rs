@@ -1,0 +1,150 @@
+//! `train show`: a configuration as it will be run, or a run as it stands.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use pipeline::cli::{Common, print};
+use pipeline::settings;
+use serde_json::Value;
+
+use super::start::{kind_of, run_config};
+use crate::rudolph_task::RudolphTask;
+use crate::run::{Checkpoints, Kind, Task};
+use crate::vqgan::VqGanTask;
+use crate::{Error, Result};
+
+#[derive(Args, Debug)]
+pub(super) struct ShowArgs {
+    /// A configuration file or a run folder
+    #[arg(value_name = "RUN|CONFIG.toml")]
+    path: PathBuf,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn show(args: &ShowArgs) -> Result<u8> {
+    if args.path.is_dir() {
+        let config = run_config(&args.path)?;
+        let run = Standing::read(&args.path)?;
+        print(&if args.common.json { run.json(&config)? } else { run.text(&args.path) })?;
+    } else {
+        print(effective(&args.path, &args.common.sets)?.trim_end())?;
+    }
+    Ok(0)
+}
+
+/// The configuration with every default written out.
+fn effective(path: &Path, sets: &[String]) -> Result<String> {
+    fn toml<T: Task>(path: &Path, sets: &[String]) -> Result<String> {
+        Ok(settings::to_toml(&settings::load::<T>(Some(path), sets)?)?)
+    }
+    match kind_of(path)? {
+        Kind::Rudolph => toml::<RudolphTask>(path, sets),
+        Kind::Vqgan => toml::<VqGanTask>(path, sets),
+    }
+}
+
+/// The last lines of a run's metrics and what lies in its folder.
+struct Standing {
+    train: Option<Value>,
+    /// Every validation, in order.
+    valid: Vec<Value>,
+    checkpoints: Vec<u64>,
+    finished: bool,
+}
+
+impl Standing {
+    fn read(run: &Path) -> Result<Self> {
+        let path = run.join("metrics.jsonl");
+        let text = if path.exists() {
+            std::fs::read_to_string(&path).map_err(Error::io(&path))?
+        } else {
+            String::new()
+        };
+        // The last line of a run in progress may be half-written.
+        let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let of = |kind: &'static str| lines.iter().filter(move |line| line["type"] == kind).cloned();
+        Ok(Self {
+            train: of("train").next_back(),
+            valid: of("valid").collect(),
+            checkpoints: Checkpoints::list_in(&run.join("checkpoints"))?
+                .iter()
+                .map(|(step, _)| *step)
+                .collect(),
+            finished: run.join("model").is_dir(),
+        })
+    }
+
+    fn text(&self, run: &Path) -> String {
+        let mut out = format!("{}\n", run.display());
+        let model = if self.finished { "model/ (train sample, train caption)" } else { "not written yet" };
+        let rows = [
+            ("last step", self.train.as_ref().map_or_else(|| "none".into(), numbers)),
+            ("held out", self.valid.last().map_or_else(|| "none".into(), numbers)),
+            ("best", self.best().map_or_else(|| "none".into(), numbers)),
+            (
+                "checkpoints",
+                self.checkpoints.iter().map(|step| format!("step {step}")).collect::<Vec<_>>().join(", "),
+            ),
+            ("model", model.into()),
+        ];
+        out.extend(rows.map(|(name, value)| format!("{name:>12}  {value}\n")));
+        out.trim_end().to_owned()
+    }
+
+    fn json(&self, config: &Path) -> Result<String> {
+        let text = std::fs::read_to_string(config).map_err(Error::io(config))?;
+        let config: toml::Table =
+            toml::from_str(&text).map_err(|error| Error::weights(config, error.message()))?;
+        let value = serde_json::json!({
+            "type": "run", "version": 1, "config": config, "train": self.train, "valid": self.valid.last(),
+            "best": self.best(), "checkpoints": self.checkpoints, "finished": self.finished,
+        });
+        Ok(value.to_string())
+    }
+
+    /// The validation with the lowest loss.
+    fn best(&self) -> Option<&Value> {
+        let loss = |line: &&Value| line["loss"].as_f64();
+        self.valid
+            .iter()
+            .filter(|line| loss(line).is_some())
+            .min_by(|a, b| loss(a).partial_cmp(&loss(b)).unwrap_or(std::cmp::Ordering::Equal))
+    }
+}
+
+/// `step 200  loss 4.123  image 3.987`.
+fn numbers(line: &Value) -> String {
+    let hidden = ["type", "version", "seconds", "steps_per_second"];
+    let fields = line.as_object().into_iter().flatten().filter(|(name, _)| !hidden.contains(&name.as_str()));
+    let number = |(name, value): (&String, &Value)| match (name.as_str(), value.as_f64()) {
+        ("step", _) | (_, None) => format!("{name} {value}"),
+        ("lr", Some(value)) => format!("lr {value:.2e}"),
+        (_, Some(value)) => format!("{name} {value:.3}"),
+    };
+    fields.map(number).collect::<Vec<_>>().join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_in_progress_is_read_without_its_torn_last_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = "{\"type\":\"train\",\"version\":1,\"step\":10,\"loss\":5.5,\"lr\":0.001,\"seconds\":1.0}\n\
+                     {\"type\":\"valid\",\"version\":1,\"step\":10,\"loss\":5.25}\n\
+                     {\"type\":\"valid\",\"version\":1,\"step\":20,\"loss\":6.0}\n{\"type\":\"tr";
+        pipeline::atomic::write(dir.path().join("metrics.jsonl"), lines).unwrap();
+        std::fs::create_dir_all(dir.path().join("checkpoints/step-0000020")).unwrap();
+        let text = Standing::read(dir.path()).unwrap().text(Path::new("runs/a"));
+        insta::assert_snapshot!(text, @"
+        runs/a
+           last step  step 10  loss 5.500  lr 1.00e-3
+            held out  step 20  loss 6.000
+                best  step 10  loss 5.250
+         checkpoints  step 20
+               model  not written yet
+        ");
+    }
+}

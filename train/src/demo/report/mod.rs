@@ -1,0 +1,49 @@
+//! `report.html`: one file that loads nothing, for any browser, in light and dark, wide and narrow.
+
+mod chart;
+mod drawn;
+mod format;
+mod html;
+mod learned;
+mod seen;
+
+use super::figures::Figures;
+use super::gallery::Gallery;
+use super::measure::Measured;
+use crate::Result;
+
+pub(super) use format::{bytes, duration, percent, thousands};
+use html::{escape, section};
+
+const STYLE: &str = include_str!("style.css");
+
+/// The whole page.
+///
+/// # Errors
+/// A picture cannot be encoded.
+pub(super) fn page(figures: &Figures, gallery: &Gallery, measured: &Measured) -> Result<String> {
+    let sections = [
+        ("crawl", "What was crawled", seen::crawl(figures, gallery)),
+        ("codec", "Pictures through the codec", seen::codec(figures, measured)?),
+        ("training", "How the losses fell", learned::losses(figures, measured)),
+        ("drawings", "Drawings of captions it has learned from", drawn::training(figures, gallery, &measured.drawings)?),
+        ("new", "Drawings of captions it has never seen", drawn::held_out(&measured.drawings)?),
+        ("captions", "Captions of pictures it has never seen", drawn::captions(figures, &measured.captions)),
+        ("how", "Time, machine, versions", learned::machine(figures)),
+        ("next", "The same with your own links", learned::next(figures)),
+    ];
+    let links: String = sections.iter().map(|(id, title, _)| format!("<a href=\"#{id}\">{}</a>", escape(title))).collect();
+    let body: String = sections.iter().map(|(id, title, body)| section(id, title, body)).collect();
+    Ok(format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>Troika demo</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <h1>Troika demo</h1>\n{}<nav>{links}</nav>\n{}{body}<footer>{}</footer>\n</main>\n</body>\n</html>\n",
+        learned::introduction(figures),
+        learned::tiles(figures),
+        seen::licences()
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Text → image: codes drawn one by one from the model, many pictures at a time, with a K/V cache.
+
+use burn::tensor::{Int, Tensor};
+
+use crate::error::{Error, Result};
+use crate::gpt::{Cache, Gpt, Vocabulary, frame, ids};
+use crate::rudolph::{Rudolph, Task};
+use crate::sampling::{SamplingConfig, Stream};
+
+/// What to draw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drawing {
+    /// Bare BPE ids of the text.
+    pub text: Vec<u32>,
+    /// Codes that are given and not drawn, by their place in raster order; the model sees them only from there on.
+    pub given: Vec<(usize, u16)>,
+    /// Which random stream it draws from: two drawings of one text differ by this number alone.
+    pub stream: u64,
+}
+
+impl Drawing {
+    /// Drawings of texts, each with its own stream: the first gets 0.
+    pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Vec<Self> {
+        let drawing = |(text, stream): (&[u32], u64)| Self { text: text.to_vec(), given: Vec::new(), stream };
+        texts.into_iter().zip(0..).map(drawing).collect()
+    }
+}
+
+/// Draws in batches of `batch`: one grid of codes per drawing.
+///
+/// A drawing depends on its text, its given codes and (seed, stream) only, not on the batch it is in (up to rounding).
+/// `on_step` gets the codes drawn so far over all drawings, after every step of a batch.
+///
+/// # Errors
+/// A setting or a given code is not valid, or the model's logits are NaN.
+pub fn draw(
+    model: &Rudolph,
+    drawings: &[Drawing],
+    sampling: &SamplingConfig,
+    batch: usize,
+    on_step: &mut dyn FnMut(usize),
+) -> Result<Vec<Vec<u16>>> {
+    sampling.validate()?;
+    for drawing in drawings {
+        check(model, drawing)?;
+    }
+    let mut codes = Vec::with_capacity(drawings.len());
+    for chunk in drawings.chunks(batch.max(1)) {
+        let before = codes.len() * model.config().grid.pow(2);
+        codes.extend(draw_batch(model, chunk, sampling, &mut |done| on_step(before + done))?);
+    }
+    Ok(codes)
+}
+
+fn check(model: &Rudolph, drawing: &Drawing) -> Result<()> {
+    let config = model.config();
+    let (places, codes) = (config.grid * config.grid, config.image_vocab);
+    if let Some(id) = drawing.text.iter().find(|id| **id as usize >= config.text_vocab) {
+        return Err(Error::config(format!("text id {id} is not below text_vocab {}", config.text_vocab)));
+    }
+    match drawing.given.iter().find(|(place, code)| *place >= places || usize::from(*code) >= codes) {
+        Some((place, code)) => {
+            Err(Error::config(format!("given code {code} at {place}: {places} places and {codes} codes")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn draw_batch(
+    model: &Rudolph,
+    drawings: &[Drawing],
+    sampling: &SamplingConfig,
+    on_step: &mut dyn FnMut(usize),
+) -> Result<Vec<Vec<u16>>> {
+    let special = model.config().left_token(Task::TextToImage);
+    let frame = |drawing: &Drawing| frame(&drawing.text, special, model.config().left).ids;
+    let left = ids(&drawings.iter().map(frame).collect::<Vec<_>>(), &model.gpt.device());
+    draw_codes(&model.gpt, left, drawings, sampling, on_step)
+}
+
+/// Draws one image per drawing, all in one batch, after the framed left text `[b, left]` of a model that has one.
+///
+/// # Errors
+/// The model's logits are NaN.
+pub fn draw_codes(
+    gpt: &Gpt,
+    left: Option<Tensor<2, Int>>,
+    drawings: &[Drawing],
+    sampling: &SamplingConfig,
+    on_step: &mut dyn FnMut(usize),
+) -> Result<Vec<Vec<u16>>> {
+    let (config, device) = (gpt.config(), gpt.device());
+    let mut streams =
+        drawings.iter().map(|drawing| Stream::new(sampling.seed, drawing.stream)).collect::<Vec<_>>();
+    let given =
+        drawings.iter().map(|drawing| drawing.given.iter().copied().collect()).collect::<Vec<Given>>();
+    let mut cache = Cache::new(config, drawings.len(), &device);
+    let mut codes = vec![Vec::with_capacity(config.segments().image()); drawings.len()];
+    let mut input = match left {
+        Some(left) => gpt.embed_left(left),
+        None => gpt.embed_start(drawings.len()),
+    };
+    for place in 0..config.segments().image() {
+        let Some(x) = input.take() else { break };
+        let last = x.dims()[1] - 1;
+        let hidden = gpt.forward(x, Some(&mut cache)).narrow(1, last, 1);
+        let needed = given.iter().any(|given| !given.contains_key(&place));
+        let logits = if needed { Some(host(gpt.logits(hidden, Vocabulary::Image))) } else { None };
+        for (row, codes) in codes.iter_mut().enumerate() {
+            codes.push(match (given[row].get(&place), &logits) {
+                (Some(code), _) => *code,
+                // Special image tokens, behind the codes, are never drawn.
+                (None, Some(logits)) => {
+                    sampling.choose(&logits[row][..config.image_vocab], &mut streams[row])? as u16
+                }
+                (None, None) => 0,
+            });
+        }
+        let step = codes.iter().map(|codes| vec![codes[place]]).collect::<Vec<_>>();
+        input = ids(&step, &device).and_then(|step| gpt.embed_image(step, place));
+        on_step((place + 1) * drawings.len());
+    }
+    Ok(codes)
+}
+
+type Given = std::collections::HashMap<usize, u16>;
+
+/// `[b, 1, v]` → one vector per row.
+pub(crate) fn host(logits: Tensor<3>) -> Vec<Vec<f32>> {
+    let [_, _, v] = logits.dims();
+    let values = logits.inner().to_data_as::<f32>();
+    let values = values.as_slice::<f32>().unwrap_or_default();
+    values.chunks(v).map(<[f32]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rudolph::tests::{model, tiny};
+
+    fn drawings(n: u64) -> Vec<Drawing> {
+        (0..n).map(|i| Drawing { text: vec![5 + i as u32 % 3], given: Vec::new(), stream: i }).collect()
+    }
+
+    #[test]
+    fn a_drawing_does_not_depend_on_its_batch() {
+        let model = model(&tiny());
+        let sampling = SamplingConfig { seed: 11, ..SamplingConfig::default() };
+        let run = |batch| draw(&model, &drawings(5), &sampling, batch, &mut |_| ()).unwrap();
+        let whole = run(8);
+        assert_eq!(whole, run(1));
+        assert_eq!(whole, run(2));
+        assert!(whole.iter().flatten().all(|code| *code < 12));
+        assert_ne!(whole[0], whole[3], "the same text on another stream");
+        let other = SamplingConfig { seed: 12, ..sampling };
+        assert_ne!(whole, draw(&model, &drawings(5), &other, 8, &mut |_| ()).unwrap());
+    }
+
+    #[test]
+    fn given_codes_stay_and_those_before_them_do_not_notice() {
+        let model = model(&tiny());
+        let sampling = SamplingConfig { seed: 2, ..SamplingConfig::default() };
+        let free = draw(&model, &drawings(2), &sampling, 2, &mut |_| ()).unwrap();
+        let mut bound = drawings(2);
+        bound[1].given = vec![(4, (free[1][4] + 1) % 12), (8, 7)];
+        let mut steps = Vec::new();
+        let found = draw(&model, &bound, &sampling, 2, &mut |done| steps.push(done)).unwrap();
+        assert_eq!(found[0], free[0]);
+        assert_eq!(found[1][..4], free[1][..4]);
+        assert_eq!((found[1][4], found[1][8]), ((free[1][4] + 1) % 12, 7));
+        assert_eq!(steps, (1..=9).map(|step| step * 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let model = model(&tiny());
+        let given = |given| Drawing { text: vec![5], given, stream: 0 };
+        let fault =
+            |drawing| draw(&model, &[drawing], &SamplingConfig::default(), 1, &mut |_| ()).unwrap_err();
+        assert!(fault(given(vec![(9, 0)])).to_string().contains("given code 0 at 9"));
+        assert!(fault(given(vec![(0, 12)])).to_string().contains("given code 12 at 0"));
+        assert!(fault(Drawing { text: vec![99], ..Drawing::default() }).to_string().contains("text id 99"));
+    }
+
+    #[test]
+    fn nothing_to_draw_is_nothing() {
+        assert!(draw(&model(&tiny()), &[], &SamplingConfig::default(), 4, &mut |_| ()).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,71 @@
+//! The activations of the published models' feed-forward layers.
+
+use burn::tensor::{Tensor, activation};
+use serde::{Deserialize, Serialize};
+
+use crate::fused;
+
+/// `sqrt(2/π)`
+const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+
+/// What stands between the two linear maps of a feed-forward layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `0.5 x (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`, `gelu_jit` of ruDALL·E and RuDOLPH.
+    #[default]
+    TanhGelu,
+    /// `x · sigmoid(1.702 x)` of ImageGPT and CLIP.
+    QuickGelu,
+}
+
+impl Activation {
+    /// Applies the activation to every element.
+    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::TanhGelu => tanh_gelu(x),
+            Self::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
+        }
+    }
+}
+
+/// GELU by its tanh approximation (Hendrycks and Gimpel 2016).
+pub fn tanh_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    fused::tanh_gelu(x.clone()).unwrap_or_else(|| gated_gelu(x))
+}
+
+/// [`tanh_gelu`] in ordinary operations.
+///
+/// Since `0.5 (1 + tanh(u)) = sigmoid(2u)`, it costs one transcendental pass with a stored-output gradient.
+fn gated_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let inner = x.clone().square() * (2.0 * SQRT_2_OVER_PI * 0.044_715) + 2.0 * SQRT_2_OVER_PI;
+    let gate = activation::sigmoid(x.clone() * inner);
+    x * gate
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution};
+
+    #[test]
+    fn the_kernel_and_the_plain_form_have_the_same_gradient() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<2>::random([33, 17], Distribution::Normal(0.0, 3.0), &device).require_grad();
+        let grad = |y: Tensor<2>| x.grad(&(y.clone() * y).sum().backward()).unwrap();
+        let apart = grad(fused::tanh_gelu(x.clone()).unwrap()) - grad(gated_gelu(x.clone()));
+        assert!(apart.abs().max().into_scalar::<f32>() < 1e-4);
+    }
+
+    #[test]
+    fn equals_the_tanh_form() {
+        let xs = [-6.0f32, -1.5, -0.1, 0.0, 0.3, 2.0, 7.0];
+        let input = Tensor::<1>::from_floats(xs, &Device::flex());
+        for y in [tanh_gelu(input.clone()), gated_gelu(input)] {
+            for (x, y) in xs.iter().zip(y.into_data().as_slice::<f32>().unwrap()) {
+                let tanh = (SQRT_2_OVER_PI as f32 * (x + 0.044_715 * x.powi(3))).tanh();
+                assert!((0.5 * x * (1.0 + tanh) - y).abs() < 1e-5, "{x}");
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The hyper-parameters of [`Gpt`](super::Gpt): which model it is.
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::{Activation, Gpt, MaskSchedule, NormKind, Segments};
+use crate::error::{Error, Result};
+
+/// How an image position is told apart from the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GridPositions {
+    /// A learned vector per row plus one per column (DALL·E, RuDOLPH).
+    #[default]
+    RowCol,
+    /// A learned vector per position (ImageGPT).
+    Flat,
+}
+
+/// The token before the first one, if the model has one; the last token of a sequence is then never an input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// None: the first token is given (RuDOLPH and ruDALL·E v3, whose texts begin with BOS).
+    #[default]
+    None,
+    /// A second BOS before the left text (ruDALL·E v2).
+    Text,
+    /// A learned vector before the image, the last row of the image table (ImageGPT).
+    Image,
+}
+
+/// One core for ImageGPT, DALL·E and RuDOLPH.
+///
+/// The default is the shape of RuDOLPH-350M (`models.md` of the published code: `rudolph/model/__init__.py`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GptConfig {
+    /// Transformer layers.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub dim: usize,
+    /// Attention heads; they divide `dim`.
+    pub heads: usize,
+    /// Left-text positions.
+    pub left: usize,
+    /// Image codes per side.
+    pub grid: usize,
+    /// Right-text positions.
+    pub right: usize,
+    /// BPE ids. The text table also holds the special tokens and one pad per left position, in this order.
+    pub text_vocab: usize,
+    /// Special text tokens after the BPE ids.
+    pub text_special: usize,
+    /// Codes of the image codec.
+    pub image_vocab: usize,
+    /// Special image tokens after the codes.
+    pub image_special: usize,
+    /// Kind of every norm.
+    pub norm: NormKind,
+    /// Added to a norm's variance.
+    pub epsilon: f64,
+    /// Norms before each addition to the residual stream (CogView).
+    pub sandwich: bool,
+    /// Activation of the feed-forward layers.
+    pub activation: Activation,
+    /// Biases in the layers' linear maps.
+    pub bias: bool,
+    /// Bias in the map to the logits.
+    pub head_bias: bool,
+    /// A second norm between the last layer's and the logits.
+    pub head_norm: bool,
+    /// What each layer may see of the image.
+    pub masks: MaskSchedule,
+    /// Position vectors of the image.
+    pub positions: GridPositions,
+    /// The token before the first.
+    pub start: Start,
+    /// The embeddings' share of their gradient (CogView): 0.1 in the published models, 1 to leave it whole.
+    pub gradient_shrink: f64,
+    /// Share of the elements that each layer's two branches lose in training.
+    pub dropout: f64,
+    /// Standard deviation of new weights; maps into the residual stream get it divided by `sqrt(2·layers)`.
+    pub init_std: f64,
+}
+
+impl Default for GptConfig {
+    fn default() -> Self {
+        Self {
+            layers: 24,
+            dim: 1024,
+            heads: 16,
+            left: 64,
+            grid: 16,
+            right: 64,
+            text_vocab: 16384,
+            text_special: 384,
+            image_vocab: 8192,
+            image_special: 384,
+            norm: NormKind::Layer,
+            epsilon: 1e-5,
+            sandwich: true,
+            activation: Activation::TanhGelu,
+            bias: true,
+            head_bias: true,
+            head_norm: true,
+            masks: MaskSchedule::Rudolph { kernel: 7, last_kernel: 9 },
+            positions: GridPositions::RowCol,
+            start: Start::None,
+            gradient_shrink: 0.1,
+            dropout: 0.0,
+            init_std: 0.02,
+        }
+    }
+}
+
+impl GptConfig {
+    /// The parts of a sequence.
+    pub const fn segments(&self) -> Segments {
+        Segments { left: self.left, grid: self.grid, right: self.right }
+    }
+
+    /// Rows of the text table: BPE ids, special tokens, one pad per left position. 0 without text.
+    pub const fn total_text(&self) -> usize {
+        if self.left + self.right == 0 { 0 } else { self.text_vocab + self.text_special + self.left }
+    }
+
+    /// Logits of the image: codes and special tokens.
+    pub const fn total_image(&self) -> usize {
+        self.image_vocab + self.image_special
+    }
+
+    /// The id that stands for a pad at left position `position`.
+    pub const fn left_pad(&self, position: usize) -> usize {
+        self.text_vocab + self.text_special + position
+    }
+
+    /// Standard deviation of new weights that write into the residual stream.
+    pub(super) fn residual_std(&self) -> f64 {
+        self.init_std / (2.0 * self.layers as f64).sqrt()
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key and the reason.
+    pub fn validate(&self) -> Result<()> {
+        let fault = |key: &str, why: String| Err(Error::config(format!("{key}: {why}")));
+        let positive = [("layers", self.layers), ("dim", self.dim), ("heads", self.heads)];
+        if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return fault(key, "must be at least 1".to_owned());
+        }
+        if !self.dim.is_multiple_of(self.heads) {
+            return fault("heads", format!("{} heads do not divide dim {}", self.heads, self.dim));
+        }
+        if self.grid == 0 && self.left + self.right == 0 {
+            return fault("grid", "a sequence needs a text or an image".to_owned());
+        }
+        if self.grid > 0 && self.image_vocab == 0 {
+            return fault("image_vocab", "an image needs codes".to_owned());
+        }
+        // BOS, EOS and one token between them.
+        if let Some((key, _)) =
+            [("left", self.left), ("right", self.right)].iter().find(|(_, n)| matches!(n, 1 | 2))
+        {
+            return fault(key, "a text segment has no place for a token between BOS and EOS".to_owned());
+        }
+        if self.left + self.right > 0 && self.text_vocab < 5 {
+            return fault("text_vocab", "must hold PAD, UNK, BOS, EOS and at least one piece".to_owned());
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return fault("dropout", format!("{} is not in 0..1", self.dropout));
+        }
+        if !(0.0..=1.0).contains(&self.gradient_shrink) {
+            return fault("gradient_shrink", format!("{} is not in 0..=1", self.gradient_shrink));
+        }
+        match self.masks.fault(self.layers) {
+            Some(why) => fault("masks", why),
+            None => Ok(()),
+        }
+    }
+
+    /// A new model with random weights from the device's generator.
+    pub fn init(&self, device: &Device) -> Gpt {
+        Gpt::new(self, device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_vocabulary_sizes() {
+        let config = GptConfig::default();
+        assert_eq!((config.total_text(), config.total_image()), (16832, 8576));
+        assert_eq!(config.left_pad(0), 16832 - 64);
+    }
+
+    #[test]
+    fn faults_name_the_key() {
+        let bad = |change: fn(&mut GptConfig)| {
+            let mut config = GptConfig::default();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        assert_eq!(bad(|c| c.heads = 7), "heads: 7 heads do not divide dim 1024");
+        assert!(bad(|c| c.layers = 0).starts_with("layers: "));
+        assert!(bad(|c| c.left = 2).starts_with("left: "));
+        assert!(bad(|c| c.dropout = 1.0).starts_with("dropout: "));
+        assert!(bad(|c| c.masks = MaskSchedule::Dalle { kernel: 10, wrap: false }).starts_with("masks: "));
+        assert!(GptConfig::default().validate().is_ok());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(toml::from_str::<GptConfig>("layer = 3").is_err());
+        assert_eq!(toml::from_str::<GptConfig>("layers = 3").unwrap().layers, 3);
+    }
+}

@@ -1,0 +1,38 @@
+//! Tokens to models: the third of the three crates.
+//!
+//! Modules in the order in which data passes them:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`data`] | token shards in memory, batches as a pure function of the step |
+//! | [`gpt`], [`rudolph`], [`weights`] | the transformer and its configurations, published checkpoints |
+//! | [`objective`], [`optim`], [`schedule`] | losses, AdamW, the learning rate |
+//! | [`run`] | the loop, the run folder, checkpoints, metrics |
+//! | [`rudolph_task`], [`vqgan`] | what can be trained |
+//! | [`sampling`], [`draw`], [`caption`], [`bundle`] | what a trained model is for |
+//! | [`device`], [`cli`] | where it runs, and the command line |
+
+pub mod bundle;
+pub mod caption;
+pub mod cli;
+pub mod data;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod device;
+pub mod draw;
+mod error;
+mod fused;
+pub mod gpt;
+pub mod objective;
+pub mod optim;
+pub mod parity;
+pub mod rudolph;
+pub mod rudolph_task;
+pub mod run;
+pub mod sampling;
+pub mod schedule;
+pub mod score;
+pub mod vqgan;
+pub mod weights;
+
+pub use error::{Error, Result};

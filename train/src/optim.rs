@@ -1,0 +1,444 @@
+//! AdamW over any burn module: decay groups, clipping by one global norm, and a state that is saved exactly.
+//!
+//! burn's own optimizer clips each tensor by itself and keys its state by random ids; a month-long run needs the norm
+//! over all parameters and a state that another process can read. On the CPU one fused pass updates weights and
+//! moments in place; on other devices the same formulas run as tensor operations.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Device, Tensor};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::run::tensors::{self, Lazy, Stored};
+use crate::{Error, Result, device};
+
+/// Numbers of [`AdamW`] (Loshchilov and Hutter, 2019, algorithm 2).
+///
+/// The defaults are those of DALL·E (Ramesh et al., 2021, appendix B.2): betas 0.9 and 0.96, decay 4.5e-2; the clipping
+/// norm 1.0 is that of RuDOLPH's notebooks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdamWConfig {
+    /// Decay of the running mean and of the running square of the gradients.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay; never applied to vectors (biases, norms) and embeddings.
+    pub weight_decay: f64,
+    /// Largest norm of all gradients together; 0 turns clipping off.
+    pub clip: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self { betas: [0.9, 0.96], epsilon: 1e-8, weight_decay: 4.5e-2, clip: 1.0 }
+    }
+}
+
+/// The optimizer with its state: two moments for each parameter, known by the parameter's path in the module.
+#[derive(Debug)]
+pub struct AdamW {
+    config: AdamWConfig,
+    steps: u64,
+    moments: BTreeMap<String, Moments>,
+}
+
+/// Flat moments of one parameter: `[elements]` each.
+#[derive(Debug)]
+struct Moments {
+    first: Tensor<1>,
+    second: Tensor<1>,
+}
+
+/// What is the same for every parameter of one step.
+#[derive(Clone, Copy)]
+struct Scales {
+    betas: [f32; 2],
+    epsilon: f32,
+    /// Gradients are multiplied by this: the clipping.
+    gradient: f32,
+    /// Step size with the first moment's bias correction in it.
+    rate: f32,
+    /// Inverse root of the second moment's bias correction.
+    root: f32,
+    /// Weights are multiplied by this where decay applies.
+    keep: f32,
+}
+
+impl AdamW {
+    /// An optimizer that has made no step.
+    #[must_use]
+    pub fn new(config: AdamWConfig) -> Self {
+        Self { config, steps: 0, moments: BTreeMap::new() }
+    }
+
+    /// Updates every parameter that has a gradient and returns the module with the norm of all gradients before
+    /// clipping. A norm that is not finite leaves the module and the state as they were: the caller decides.
+    pub fn step<M: Module>(&mut self, lr: f64, module: M, mut grads: GradientsParams) -> (M, f64) {
+        let mut sum = SquareSum { grads: &mut grads, host: 0.0, device: None };
+        module.visit(&mut sum);
+        let norm = sum.norm();
+        if !norm.is_finite() {
+            return (module, norm);
+        }
+        self.steps += 1;
+        let scales = self.scales(lr, norm);
+        let mut update = Update { path: Vec::new(), grads, scales, moments: &mut self.moments };
+        (module.map(&mut update), norm)
+    }
+
+    fn scales(&self, lr: f64, norm: f64) -> Scales {
+        let [beta1, beta2] = self.config.betas;
+        // Past this many steps both corrections are 1 to the last bit.
+        let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        let clip =
+            if self.config.clip > 0.0 && norm > self.config.clip { self.config.clip / norm } else { 1.0 };
+        Scales {
+            betas: [beta1 as f32, beta2 as f32],
+            epsilon: self.config.epsilon as f32,
+            gradient: clip as f32,
+            rate: (lr / (1.0 - beta1.powi(steps))) as f32,
+            root: (1.0 / (1.0 - beta2.powi(steps)).sqrt()) as f32,
+            keep: (1.0 - lr * self.config.weight_decay) as f32,
+        }
+    }
+
+    /// Writes the state: for each parameter path `PATH.first` and `PATH.second` as f32, the step count as metadata.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let both = |(name, moments): (&String, &Moments)| {
+            [
+                (format!("{name}.first"), Lazy::new(moments.first.clone())),
+                (format!("{name}.second"), Lazy::new(moments.second.clone())),
+            ]
+        };
+        tensors::write(path, self.moments.iter().flat_map(both).collect(), Some(self.steps))
+    }
+
+    /// Reads a state that [`AdamW::save`] wrote; the moments go to `device`.
+    ///
+    /// # Errors
+    /// The file is missing, truncated or not such a state.
+    pub fn load(&mut self, path: &Path, device: &Device) -> Result<()> {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let stored = Stored::parse(path, &bytes)?;
+        let device = device.clone().without_autodiff();
+        let read = |name: &str| {
+            let first = stored.get(&format!("{name}.first"), &device)?;
+            let second = stored.get(&format!("{name}.second"), &device)?;
+            Ok((name.to_owned(), Moments { first, second }))
+        };
+        let names = stored.names();
+        let paths = names.iter().filter_map(|name| name.strip_suffix(".first"));
+        self.moments = paths.map(read).collect::<Result<_>>()?;
+        self.steps = tensors::stored_step(path, &bytes)?;
+        Ok(())
+    }
+}
+
+/// Adds up the squares of all gradients. On the host in f64 and in a fixed order, so that the sum does not depend on threads.
+struct SquareSum<'a> {
+    grads: &'a mut GradientsParams,
+    host: f64,
+    device: Option<Tensor<1>>,
+}
+
+impl SquareSum<'_> {
+    fn norm(self) -> f64 {
+        let device = self.device.map_or(0.0, |sum| sum.into_scalar::<f32>());
+        (self.host + f64::from(device)).sqrt()
+    }
+}
+
+impl ModuleVisitor for SquareSum<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(grad) = self.grads.remove::<D>(param.id) else { return };
+        let device = grad.device();
+        if !in_place(&grad) {
+            let sum = grad.clone().square().sum();
+            self.device = Some(self.device.take().map_or_else(|| sum.clone(), |total| total + sum.clone()));
+            self.grads.register(param.id, grad);
+            return;
+        }
+        let data = grad.into_data();
+        if let Ok(values) = data.as_slice::<f32>() {
+            let parts: Vec<f64> = values
+                .par_chunks(1 << 15)
+                .map(|part| part.iter().map(|x| f64::from(*x) * f64::from(*x)).sum())
+                .collect();
+            self.host += parts.iter().sum::<f64>();
+        }
+        self.grads.register(param.id, Tensor::<D>::from_data(data, &device));
+    }
+}
+
+/// Whether a tensor's numbers can be changed where they lie.
+fn in_place<const D: usize>(tensor: &Tensor<D>) -> bool {
+    device::is_host(&tensor.device()) && tensor.dtype() == DType::F32
+}
+
+/// Applies one step to each parameter of a module.
+struct Update<'a> {
+    path: Vec<(String, bool)>,
+    grads: GradientsParams,
+    scales: Scales,
+    moments: &'a mut BTreeMap<String, Moments>,
+}
+
+impl Update<'_> {
+    fn path(&self) -> String {
+        self.path.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".")
+    }
+
+    /// Vectors and everything inside an embedding keep their weights.
+    fn decays(&self, dims: usize) -> bool {
+        dims > 1 && !self.path.iter().any(|(name, embedding)| *embedding || name.contains("embedding"))
+    }
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push((name.to_owned(), container == "Struct:Embedding"));
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
+        let path = self.path();
+        let mut scales = self.scales;
+        if !self.decays(D) {
+            scales.keep = 1.0;
+        }
+        let (id, tensor, mapper) = param.consume();
+        let (device, tracked) = (tensor.device(), tensor.is_require_grad());
+        let moments = self.moments.remove(&path).unwrap_or_else(|| Moments::zeros(&grad));
+        let (weights, moments) = if in_place(&grad) && tensor.dtype() == DType::F32 {
+            moments.update_in_place(scales, tensor.inner(), grad)
+        } else {
+            moments.update(scales, tensor.inner(), grad)
+        };
+        self.moments.insert(path, moments);
+        // The strategy for recomputing activations belongs to the device that the parameter was made on.
+        let strategy = device.gradient_checkpointing_strategy();
+        let weights = match strategy {
+            Some(strategy) => weights.autodiff().with_gradient_checkpointing_strategy(strategy),
+            None => weights,
+        };
+        Param::from_mapped_value(id, if tracked { weights.require_grad() } else { weights }, mapper)
+    }
+}
+
+impl Moments {
+    fn zeros<const D: usize>(like: &Tensor<D>) -> Self {
+        let zeros = Tensor::zeros([like.shape().num_elements()], &like.device());
+        Self { first: zeros.clone(), second: zeros }
+    }
+
+    /// One pass over host memory, in parallel; every element is independent, so threads cannot change the result.
+    fn update_in_place<const D: usize>(
+        self,
+        s: Scales,
+        weights: Tensor<D>,
+        grad: Tensor<D>,
+    ) -> (Tensor<D>, Self) {
+        let device = weights.device();
+        let [mut first, mut second] = [self.first.into_data(), self.second.into_data()];
+        let (mut weights, grad) = (weights.into_data(), grad.into_data());
+        if let (Ok(w), Ok(g), Ok(m), Ok(v)) = (
+            weights.as_mut_slice::<f32>(),
+            grad.as_slice::<f32>(),
+            first.as_mut_slice::<f32>(),
+            second.as_mut_slice::<f32>(),
+        ) {
+            const PART: usize = 1 << 15;
+            (w.par_chunks_mut(PART), g.par_chunks(PART), m.par_chunks_mut(PART), v.par_chunks_mut(PART))
+                .into_par_iter()
+                .for_each(|(w, g, m, v)| s.apply(w, g, m, v));
+        }
+        let moments =
+            Self { first: Tensor::from_data(first, &device), second: Tensor::from_data(second, &device) };
+        (Tensor::from_data(weights, &device), moments)
+    }
+
+    /// The same formulas as tensor operations.
+    fn update<const D: usize>(self, s: Scales, weights: Tensor<D>, grad: Tensor<D>) -> (Tensor<D>, Self) {
+        let shape = weights.shape();
+        let weights = weights.reshape([-1]) * s.keep;
+        let grad = grad.reshape([-1]) * s.gradient;
+        let first: Tensor<1> = self.first * s.betas[0] + grad.clone() * (1.0 - s.betas[0]);
+        let second: Tensor<1> = self.second * s.betas[1] + grad.square() * (1.0 - s.betas[1]);
+        let weights: Tensor<1> =
+            weights - first.clone() * s.rate / (second.clone().sqrt() * s.root + s.epsilon);
+        (weights.reshape(shape), Self { first, second })
+    }
+}
+
+impl Scales {
+    fn apply(self, weights: &mut [f32], grads: &[f32], first: &mut [f32], second: &mut [f32]) {
+        let [beta1, beta2] = self.betas;
+        for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
+            let g = g * self.gradient;
+            *m = beta1 * *m + (1.0 - beta1) * g;
+            *v = beta2 * *v + (1.0 - beta2) * g * g;
+            *w = *w * self.keep - self.rate * *m / (v.sqrt() * self.root + self.epsilon);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+    use burn::tensor::{Int, TensorData, Tolerance};
+
+    #[derive(Module, Debug)]
+    struct Net {
+        words: Embedding,
+        layer: Linear,
+    }
+
+    fn net(device: &Device) -> Net {
+        let mut net = Net {
+            words: EmbeddingConfig::new(5, 4).init(device),
+            layer: LinearConfig::new(4, 3).init(device),
+        };
+        // Written out, since other tests draw from the same generator.
+        let ramp = |n: i64| Tensor::<1, Int>::arange(0..n, device).float() / n as f64 - 0.4;
+        net.words.weight = Param::from_tensor(ramp(20).reshape([5, 4]).require_grad());
+        net.layer.weight = Param::from_tensor(ramp(12).reshape([4, 3]).require_grad());
+        net.layer.bias = Some(Param::from_tensor(ramp(3).require_grad()));
+        net
+    }
+
+    fn grads(net: &Net, device: &Device) -> GradientsParams {
+        let ids = Tensor::<2, Int>::from_data([[0, 1, 4]], device);
+        let loss = net.layer.forward(net.words.forward(ids)).powi_scalar(2).sum();
+        GradientsParams::from_grads(loss.backward(), net)
+    }
+
+    fn train(optim: &mut AdamW, mut net: Net, steps: usize, device: &Device) -> Net {
+        for _ in 0..steps {
+            let grads = grads(&net, device);
+            net = optim.step(1e-2, net, grads).0;
+        }
+        net
+    }
+
+    #[test]
+    fn agrees_with_burns_adamw_when_nothing_is_clipped() {
+        let device = Device::flex().autodiff();
+        let config = AdamWConfig { weight_decay: 0.0, clip: 0.0, ..AdamWConfig::default() };
+        let ours = train(&mut AdamW::new(config), net(&device), 5, &device);
+        let mut reference = burn::optim::AdamWConfig::new()
+            .with_beta_2(0.96)
+            .with_epsilon(1e-8)
+            .with_weight_decay(0.0)
+            .init();
+        let mut theirs = net(&device);
+        for _ in 0..5 {
+            let grads = grads(&theirs, &device);
+            theirs = reference.step(1e-2, theirs, grads);
+        }
+        let data = |net: &Net| net.layer.weight.val().into_data();
+        data(&ours).assert_approx_eq::<f32>(&data(&theirs), Tolerance::absolute(1e-6));
+    }
+
+    #[test]
+    fn tensor_operations_and_the_fused_pass_agree() {
+        let device = Device::flex();
+        let scales = AdamW { steps: 3, ..AdamW::new(AdamWConfig::default()) }.scales(1e-2, 2.0);
+        let [w, g, m, v] =
+            [0.5, -0.25, 0.1, 0.3].map(|x| Tensor::<2>::from_data([[x, 2.0 * x], [-x, 0.7 * x]], &device));
+        let moments = || Moments { first: m.clone().reshape([-1]), second: v.clone().abs().reshape([-1]) };
+        let (fused, _) = moments().update_in_place(scales, w.clone(), g.clone());
+        let (tensors, _) = moments().update(scales, w, g);
+        fused.into_data().assert_approx_eq::<f32>(&tensors.into_data(), Tolerance::absolute(1e-6));
+    }
+
+    #[test]
+    fn decay_spares_vectors_and_embeddings() {
+        let device = Device::flex().autodiff();
+        let config = |weight_decay| AdamWConfig { weight_decay, ..AdamWConfig::default() };
+        let [without, with] =
+            [0.0, 0.5].map(|decay| train(&mut AdamW::new(config(decay)), net(&device), 1, &device));
+        let bias = |net: &Net| net.layer.bias.as_ref().map(|bias| bias.val().into_data());
+        assert_eq!(bias(&without), bias(&with));
+        assert_eq!(without.words.weight.val().into_data(), with.words.weight.val().into_data());
+        assert_ne!(without.layer.weight.val().into_data(), with.layer.weight.val().into_data());
+    }
+
+    #[test]
+    fn clipping_scales_all_gradients_by_one_number() {
+        let device = Device::flex().autodiff();
+        let net = net(&device);
+        let grads = grads(&net, &device);
+        let square = |data: TensorData| data.iter::<f64>().map(|x| x * x).sum::<f64>();
+        let expected = [
+            grads.get::<2>(net.words.weight.id).map(Tensor::into_data),
+            grads.get::<2>(net.layer.weight.id).map(Tensor::into_data),
+            net.layer.bias.as_ref().and_then(|bias| grads.get::<1>(bias.id)).map(Tensor::into_data),
+        ];
+        let expected: f64 = expected.into_iter().flatten().map(square).sum();
+        let mut optim = AdamW::new(AdamWConfig { clip: 0.5, ..AdamWConfig::default() });
+        let (_, norm) = optim.step(1e-2, net, grads);
+        assert!((norm - expected.sqrt()).abs() < 1e-6 * norm, "{norm}");
+        let first: f64 = optim.moments.values().map(|m| square(m.first.to_data())).sum();
+        assert!((first.sqrt() - 0.1 * 0.5).abs() < 1e-6, "moments hold the clipped gradient");
+    }
+
+    #[test]
+    fn a_saved_state_continues_bit_for_bit() {
+        let device = Device::flex().autodiff();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("optimizer.safetensors");
+        let mut straight = AdamW::new(AdamWConfig::default());
+        let half = train(&mut straight, net(&device), 3, &device);
+        straight.save(&path).unwrap();
+        let mut resumed = AdamW::new(AdamWConfig::default());
+        resumed.load(&path, &device).unwrap();
+        let a = train(&mut straight, half.clone(), 3, &device);
+        let b = train(&mut resumed, half, 3, &device);
+        assert_eq!(a.words.weight.val().into_data(), b.words.weight.val().into_data());
+        assert_eq!(a.layer.weight.val().into_data(), b.layer.weight.val().into_data());
+    }
+
+    #[test]
+    fn a_truncated_state_is_an_error_that_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("optimizer.safetensors");
+        let device = Device::flex().autodiff();
+        let mut optim = AdamW::new(AdamWConfig::default());
+        train(&mut optim, net(&device), 1, &device);
+        optim.save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        pipeline::atomic::write(&path, &bytes[..bytes.len() - 7]).unwrap();
+        let error = AdamW::new(AdamWConfig::default()).load(&path, &device).unwrap_err();
+        assert!(error.to_string().contains("optimizer.safetensors"), "{error}");
+    }
+
+    #[test]
+    fn a_norm_that_is_not_finite_changes_nothing() {
+        let device = Device::flex().autodiff();
+        let net = net(&device);
+        let before = net.layer.weight.val().into_data();
+        let mut grads = grads(&net, &device);
+        grads.register(
+            net.layer.weight.id,
+            Tensor::<2>::full([4, 3], f32::NAN, &device.clone().without_autodiff()),
+        );
+        let mut optim = AdamW::new(AdamWConfig::default());
+        let (net, norm) = optim.step(1e-2, net, grads);
+        assert!(norm.is_nan());
+        assert_eq!(net.layer.weight.val().into_data(), before);
+        assert_eq!(optim.steps, 0);
+    }
+}

@@ -1,0 +1,105 @@
+//! Case `imagegpt`: ImageGPT as a configuration of the core.
+
+use burn::tensor::{Device, Tensor};
+use tokenize::parity::{Case, Comparison, Outputs, compare};
+
+use super::core;
+use crate::Result;
+use crate::draw::{Drawing, draw_codes};
+use crate::gpt::{
+    Activation, Batch, Gpt, GptConfig, GridPositions, MaskSchedule, NormKind, Start, Vocabulary, ids,
+};
+use crate::objective::{LossLayout, LossWeights, losses};
+use crate::parity::integers;
+use crate::weights::{self, KeyNames};
+
+pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
+    let config = config(case)?;
+    let gpt = weights::load(config.init(device), &case.checkpoint()?, KeyNames::ImageGpt)?;
+    let pixels = core::rows(case, "pixel_ids")?;
+    let mut lines = compare(case, &outputs(case, &gpt, &pixels)?)?;
+    let mut found = vec![("loss_all_pixels", value(loss(&gpt, &pixels, device)))];
+    for (name, row) in
+        ["loss_all_pixels_sample_0", "loss_all_pixels_sample_1"].into_iter().zip(pixels.chunks(1))
+    {
+        found.push((name, value(loss(&gpt, row, device))));
+    }
+    lines.extend(core::scalars(case, "/expected", &found)?);
+    let device = device.clone().autodiff();
+    let gpt = weights::load(config.init(&device), &case.checkpoint()?, KeyNames::ImageGpt)?;
+    let loss = loss(&gpt, &pixels, &device).ok_or_else(|| case.fault("no pixels"))?;
+    lines.extend(core::gradients(case, &gpt, loss, KeyNames::ImageGpt)?);
+    Ok(lines)
+}
+
+fn value(loss: Option<Tensor<1>>) -> Option<f64> {
+    Some(f64::from(loss?.into_scalar::<f32>()))
+}
+
+fn outputs(case: &Case, gpt: &Gpt, pixels: &[Vec<i64>]) -> Result<Outputs> {
+    let mut outputs = Outputs::new();
+    let device = gpt.device();
+    if let Some(x) = gpt.embed(&batch(&pixels[..1], &device)) {
+        outputs.insert("hidden.0".to_owned(), core::array(x.clone()));
+        let mut states = gpt.hidden_states(x);
+        if let Some(last) = states.pop() {
+            outputs.insert(format!("hidden.{}", states.len()), core::array(last.clone()));
+            outputs.insert("logits".to_owned(), core::array(gpt.logits(last, Vocabulary::All)));
+        }
+        // The last layer's output is only stored after the norm.
+        states.pop();
+        outputs
+            .extend((1..).zip(states).map(|(index, state)| (format!("hidden.{index}"), core::array(state))));
+    }
+    if let Some(x) = gpt.embed(&batch(pixels, &device)) {
+        let logits = gpt.logits(gpt.forward(x.clone(), None), Vocabulary::All);
+        outputs.insert("logits_mean".to_owned(), core::array(logits.mean_dim(1).squeeze_dim::<2>(1)));
+        outputs.insert("cached_next_logits".to_owned(), core::array(core::cached(gpt, x, &[9, 10, 13, 14])));
+    }
+    // The first half is given, without the pixel that the start token takes the place of.
+    let half = pixels[0].len() / 2 - 1;
+    let given = pixels[0].iter().take(half).zip(0..).map(|(&pixel, place)| (place, pixel as u16)).collect();
+    let drawing = Drawing { given, ..Drawing::default() };
+    let codes = draw_codes(gpt, None, &[drawing], &core::GREEDY, &mut |_| ())?;
+    let stored = case.integers("greedy_completion_ids")?.1.len();
+    outputs.insert("greedy_completion_ids".to_owned(), integers(&codes[0][..stored]));
+    Ok(outputs)
+}
+
+fn batch(pixels: &[Vec<i64>], device: &Device) -> Batch {
+    Batch { left: None, image: ids(pixels, device), right: None }
+}
+
+fn loss(gpt: &Gpt, pixels: &[Vec<i64>], device: &Device) -> Option<Tensor<1>> {
+    let batch = batch(pixels, device);
+    let hidden = gpt.forward(gpt.embed(&batch)?, None);
+    losses(gpt, hidden, &batch, LossLayout::V2, &LossWeights::default()).image
+}
+
+fn config(case: &Case) -> Result<GptConfig> {
+    let number = |key: &str| case.config::<usize>(&format!("/config/{key}"));
+    Ok(GptConfig {
+        layers: number("n_layer")?,
+        dim: number("n_embd")?,
+        heads: number("n_head")?,
+        left: 0,
+        grid: number("n_positions")?.isqrt(),
+        right: 0,
+        text_vocab: 0,
+        text_special: 0,
+        // The vocabulary of the published models counts the start token.
+        image_vocab: number("vocab_size")? - 1,
+        image_special: 0,
+        norm: NormKind::Rms,
+        epsilon: case.config("/config/layer_norm_epsilon")?,
+        sandwich: false,
+        activation: Activation::QuickGelu,
+        head_bias: false,
+        head_norm: false,
+        masks: MaskSchedule::Full,
+        positions: GridPositions::Flat,
+        start: Start::Image,
+        gradient_shrink: 1.0,
+        ..GptConfig::default()
+    })
+}

@@ -1,0 +1,187 @@
+//! Case `rudolph`: states, losses, gradients, drawing, captioning, reranking, classification.
+
+use burn::tensor::{Device, Tensor};
+use tokenize::parity::{Case, Comparison, Outputs, compare};
+
+use super::core::{self, GREEDY};
+use super::{integers, reals, scalar};
+use crate::Result;
+use crate::caption::{Captioning, Templates, caption};
+use crate::draw::{Drawing, draw};
+use crate::gpt::{Batch, MaskKind, ids};
+use crate::objective::{LossLayout, LossWeights, Losses, losses};
+use crate::rudolph::{Rudolph, RudolphConfig};
+use crate::score::{classify, perplexities, rerank};
+use crate::weights::KeyNames;
+
+pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
+    let config = config(case)?;
+    let model = Rudolph::load(&config, &case.checkpoint()?, device)?;
+    let sequences = core::rows(case, "input_ids")?;
+    let mut outputs = core::states(&model.gpt, &sequences, 1, device);
+    let conv = |kernel| MaskKind::Conv { kernel, wrap: false };
+    let kinds = [("row", MaskKind::Row), ("col", MaskKind::Col), ("conv", conv(config.kernel))];
+    for (name, kind) in kinds.into_iter().chain([("last_conv", conv(config.last_kernel))]) {
+        outputs.insert(format!("mask.{name}"), core::mask(&model.gpt, kind));
+    }
+    let cuts = case.config::<Vec<usize>>("/expected/cache_cuts")?;
+    if let Some(x) = model.gpt.embed(&core::batch(&model.gpt, &sequences[..2], device)) {
+        outputs.insert("cached_next_logits".to_owned(), core::array(core::cached(&model.gpt, x, &cuts)));
+    }
+    generate(case, &model, &sequences, &mut outputs)?;
+    score(case, &model, &mut outputs)?;
+    let mut lines = compare(case, &outputs)?;
+    lines.extend(segment_losses(case, &model, &sequences)?);
+    lines.extend(gradients(case, &config, &sequences, device)?);
+    lines.push(label(case, &model)?);
+    Ok(lines)
+}
+
+/// Greedy pictures, with and without given codes, and a greedy caption.
+fn generate(case: &Case, model: &Rudolph, sequences: &[Vec<i64>], outputs: &mut Outputs) -> Result<()> {
+    let config = model.config();
+    let drawing = Drawing { text: bare(config, &sequences[0][..config.left]), ..Drawing::default() };
+    let forced = case.integers("forced_positions")?.1;
+    let source = image_codes(config, &sequences[1]);
+    let given = forced.iter().map(|&place| (place as usize, source[place as usize])).collect();
+    let drawings = [drawing.clone(), Drawing { given, ..drawing }];
+    let codes = draw(model, &drawings, &GREEDY, 2, &mut |_| ())?;
+    outputs.insert("greedy_codes".to_owned(), integers(&codes[0]));
+    outputs.insert("greedy_forced_codes".to_owned(), integers(&codes[1]));
+
+    let stored = case.integers("caption_ids")?.1;
+    let size = case.config::<usize>("/expected/caption_template_size")?;
+    let (left, rest) = stored.split_at(config.left);
+    let (image, right) = rest.split_at(config.grid * config.grid);
+    let templates = Templates { left: bare(config, left), right: bare(config, &right[..size]) };
+    let image = Captioning { codes: image.iter().map(|&code| code as u16).collect(), stream: 0 };
+    let found = caption(model, &[image], &templates, &GREEDY, 1, &mut |_| ())?;
+    let before = stored[..config.left + config.grid * config.grid + 2].iter().copied();
+    // The stored ids end before the last one drawn.
+    let whole = before.chain(found[0].iter().map(|&id| i64::from(id))).take(stored.len()).collect::<Vec<_>>();
+    outputs.insert("caption_ids".to_owned(), integers(&whole));
+    Ok(())
+}
+
+/// The text of a framed segment: without BOS, task token, EOS and pads.
+fn bare(config: &RudolphConfig, framed: &[i64]) -> Vec<u32> {
+    let kept = |id: &&i64| **id > 3 && **id < config.text_vocab as i64;
+    framed.iter().filter(kept).map(|&id| id as u32).collect()
+}
+
+fn image_codes(config: &RudolphConfig, sequence: &[i64]) -> Vec<u16> {
+    sequence[config.gpt().segments().image_range()].iter().map(|&code| code as u16).collect()
+}
+
+/// Perplexities and what follows from them.
+fn score(case: &Case, model: &Rudolph, outputs: &mut Outputs) -> Result<()> {
+    let found = perplexities(model, &stored(case, model, "rerank_by_text")?);
+    let scores = rerank(&found.right, &found.image, 0.95);
+    outputs.insert("rerank_by_text.scores".to_owned(), reals(&scores));
+    outputs.insert("rerank_by_text.ppl_text".to_owned(), reals(&found.right));
+    outputs.insert("rerank_by_text.ppl_image".to_owned(), reals(&found.image));
+
+    let found = perplexities(model, &stored(case, model, "rerank_by_image")?);
+    let scores = rerank(&found.left, &found.image, 0.05);
+    outputs.insert("rerank_by_image.scores".to_owned(), reals(&scores));
+    outputs.insert("rerank_by_image.ppl_text".to_owned(), reals(&found.left));
+    outputs.insert("rerank_by_image.ppl_image".to_owned(), reals(&found.image));
+
+    let found = perplexities(model, &stored(case, model, "zero_shot")?);
+    outputs.insert("zero_shot.scores".to_owned(), reals(&classify(&found.right)));
+    outputs.insert("zero_shot.ppl_text".to_owned(), reals(&found.right));
+    Ok(())
+}
+
+/// The label of the zero-shot case.
+fn label(case: &Case, model: &Rudolph) -> Result<Comparison> {
+    let scores = classify(&perplexities(model, &stored(case, model, "zero_shot")?).right);
+    let found = scores
+        .iter()
+        .enumerate()
+        .min_by(|a, b| a.1.total_cmp(b.1))
+        .map_or(f64::NAN, |(index, _)| index as f64);
+    Ok(scalar(case, "zero_shot.label", found, case.config("/expected/zero_shot/label")?))
+}
+
+/// The batch `NAME.left_ids`, `NAME.codes`, `NAME.right_ids`, where a single row stands for all.
+fn stored(case: &Case, model: &Rudolph, name: &str) -> Result<Batch> {
+    let part = |what: &str| core::rows(case, &format!("{name}.{what}"));
+    let (left, codes, right) = (part("left_ids")?, part("codes")?, part("right_ids").unwrap_or_default());
+    let n = left.len().max(codes.len()).max(right.len());
+    let device = model.gpt.device();
+    let all = |rows: Vec<Vec<i64>>| {
+        let rows = if rows.len() == 1 { vec![rows[0].clone(); n] } else { rows };
+        ids(&rows, &device)
+    };
+    Ok(Batch { left: all(left), image: all(codes), right: all(right) })
+}
+
+fn segment_losses(case: &Case, model: &Rudolph, sequences: &[Vec<i64>]) -> Result<Vec<Comparison>> {
+    let device = model.gpt.device();
+    let mut lines = Vec::new();
+    for (left, image, right) in [(1.0, 7.0, 1.0), (0.01, 1.0, 7.0), (0.0, 1.0, 7.0)] {
+        let weights = LossWeights { left, image, right };
+        for segments in ["full", "left_image", "left"] {
+            let mut batch = core::batch(&model.gpt, sequences, &device);
+            batch.right = batch.right.filter(|_| segments == "full");
+            batch.image = batch.image.filter(|_| segments != "left");
+            let pointer = format!("/expected/{segments}.w_{left}_{image}_{right}");
+            if case.json.pointer(&pointer).is_some() {
+                lines.extend(core::scalars(case, &pointer, &named(of(model, &batch, &weights)))?);
+            }
+        }
+    }
+    for (index, row) in sequences.chunks(1).enumerate() {
+        let batch = core::batch(&model.gpt, row, &device);
+        let found = named(of(model, &batch, &LossWeights::default()));
+        lines.extend(core::scalars(case, &format!("/expected/full.sample_{index}"), &found)?);
+    }
+    Ok(lines)
+}
+
+fn of(model: &Rudolph, batch: &Batch, weights: &LossWeights) -> Losses {
+    losses(&model.gpt, model.hidden(batch), batch, model.config().loss_layout, weights)
+}
+
+fn named(losses: Losses) -> [(&'static str, Option<f64>); 4] {
+    let value = |loss: Option<Tensor<1>>| Some(f64::from(loss?.into_scalar::<f32>()));
+    [
+        ("loss", value(Some(losses.total))),
+        ("l_text_loss", value(losses.left)),
+        ("image_loss", value(losses.image)),
+        ("r_text_loss", value(losses.right)),
+    ]
+}
+
+fn gradients(
+    case: &Case,
+    config: &RudolphConfig,
+    sequences: &[Vec<i64>],
+    device: &Device,
+) -> Result<Vec<Comparison>> {
+    let device = device.clone().autodiff();
+    let model = Rudolph::load(config, &case.checkpoint()?, &device)?;
+    let batch = core::batch(&model.gpt, sequences, &device);
+    core::gradients(case, &model.gpt, model.losses(&batch).total, KeyNames::Rudolph)
+}
+
+fn config(case: &Case) -> Result<RudolphConfig> {
+    let number = |key: &str| case.config::<usize>(&format!("/config/{key}"));
+    Ok(RudolphConfig {
+        layers: number("num_layers")?,
+        dim: number("hidden_size")?,
+        heads: number("num_attention_heads")?,
+        left: number("l_text_seq_length")?,
+        grid: number("image_tokens_per_dim")?,
+        right: number("r_text_seq_length")?,
+        kernel: number("kernel_size")?,
+        last_kernel: number("last_kernel_size")?,
+        text_vocab: number("bpe_vocab_size")?,
+        text_special: number("text_special_tokens")?,
+        image_vocab: number("image_vocab_size")?,
+        image_special: number("image_special_tokens")?,
+        loss_layout: LossLayout::V3,
+        ..RudolphConfig::default()
+    })
+}

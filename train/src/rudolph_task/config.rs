@@ -1,0 +1,247 @@
+//! The whole of `rudolph.toml`.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use tokenize::bpe::Bpe;
+use tokenize::codec::Codec;
+
+use super::RudolphLearner;
+use crate::data::{Expected, Tokens, Where};
+use crate::optim::AdamWConfig;
+use crate::rudolph::RudolphConfig;
+use crate::run::{Kind, RunConfig, Task};
+use crate::sampling::SamplingConfig;
+use crate::schedule::Schedule;
+use crate::{Error, Result};
+
+/// Configuration of RuDOLPH's training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RudolphTask {
+    /// `rudolph`.
+    pub kind: Kind,
+    /// Weights to start from, published or own, for fine-tuning. Without them they are random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
+    /// Where, how long, and what now and then.
+    pub run: RunConfig,
+    /// What is learned from.
+    pub data: DataConfig,
+    /// The model.
+    pub model: RudolphConfig,
+    /// How often each task is practised.
+    pub tasks: TaskShares,
+    /// How weights are updated.
+    pub optim: AdamWConfig,
+    /// How fast.
+    pub schedule: Schedule,
+    /// What is drawn while training.
+    pub samples: SampleConfig,
+}
+
+/// The token shards and what made them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// A folder of token shards, or one shard.
+    pub tokens: PathBuf,
+    /// The codec's weights.
+    pub codec: PathBuf,
+    /// The vocabulary.
+    pub bpe: PathBuf,
+    /// Which rows are trained on.
+    pub train: Where,
+    /// Which rows the held-out losses are measured on.
+    pub held_out: Where,
+    /// Without such a condition: this many images, the last ones, are held out; 0 means no validation.
+    pub holdout: usize,
+    /// At most this many held-out rows are scored, spread over all of them; 0 scores all.
+    pub held_out_rows: usize,
+    /// Rows in a step.
+    pub batch_size: usize,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            tokens: "data/tokens".into(),
+            codec: "codec.safetensors".into(),
+            bpe: "bpe.json".into(),
+            train: Where::default(),
+            held_out: Where::default(),
+            holdout: 0,
+            held_out_rows: 512,
+            batch_size: 16,
+        }
+    }
+}
+
+/// Shares of the rows of a step; they are divided by their sum.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskShares {
+    /// Caption, then image.
+    pub text_to_image: f64,
+    /// Image, then caption.
+    pub image_to_text: f64,
+}
+
+impl Default for TaskShares {
+    /// The mix of the published pre-training is not known.
+    fn default() -> Self {
+        Self { text_to_image: 0.75, image_to_text: 0.25 }
+    }
+}
+
+impl TaskShares {
+    /// How many of a step's `batch` rows are image to text. Fractions are carried from step to step, so that the shares
+    /// hold in the long run for any batch.
+    #[must_use]
+    pub fn captions(&self, step: u64, batch: usize) -> usize {
+        let share = self.image_to_text / (self.image_to_text + self.text_to_image);
+        let until = |step: u64| (step as f64 * batch as f64 * share).floor();
+        ((until(step + 1) - until(step)) as usize).min(batch)
+    }
+}
+
+/// Pictures drawn while training.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampleConfig {
+    /// One row of the picture each. Without any, the first captions of the held-out rows.
+    pub prompts: Vec<String>,
+    /// Pictures in a row; 0 means four.
+    pub columns: usize,
+    /// How they are drawn.
+    pub sampling: SamplingConfig,
+}
+
+impl Default for RudolphTask {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Rudolph,
+            from: None,
+            run: RunConfig { out: "runs/rudolph".into(), ..RunConfig::default() },
+            data: DataConfig::default(),
+            model: RudolphConfig::default(),
+            tasks: TaskShares::default(),
+            optim: AdamWConfig::default(),
+            schedule: Schedule::default(),
+            samples: SampleConfig::default(),
+        }
+    }
+}
+
+impl RudolphTask {
+    /// Refuses what cannot be run.
+    ///
+    /// # Errors
+    /// Names the key.
+    pub fn check(&self) -> Result<()> {
+        self.model.validate()?;
+        self.samples.sampling.validate()?;
+        if self.data.batch_size == 0 {
+            return Err(Error::config("data.batch_size: must be at least 1"));
+        }
+        let shares = [self.tasks.text_to_image, self.tasks.image_to_text];
+        let sound = |share: &f64| share.is_finite() && *share >= 0.0;
+        if !shares.iter().all(sound) || shares.iter().sum::<f64>() <= 0.0 {
+            return Err(Error::config("tasks: shares must not be negative, and not all 0"));
+        }
+        if self.tasks.image_to_text > 0.0 && self.model.right == 0 {
+            return Err(Error::config("tasks.image_to_text: the model has no right text (model.right is 0)"));
+        }
+        Ok(())
+    }
+
+    /// Training rows and held-out rows.
+    pub(super) fn sets(&self, codec: &Codec, bpe: &Bpe) -> Result<(Tokens, Option<Tokens>)> {
+        let train = self.tokens(&self.data.train, codec, bpe)?;
+        if !self.data.held_out.is_any() {
+            return Ok((train, Some(self.tokens(&self.data.held_out, codec, bpe)?)));
+        }
+        match self.data.holdout {
+            0 => Ok((train, None)),
+            n if n >= train.images().len() => Err(Error::config(format!(
+                "data.holdout: {n} leaves none of {} images to train on",
+                train.images().len()
+            ))),
+            n => {
+                let (train, held_out) = train.hold_out(n);
+                Ok((train, Some(held_out)))
+            }
+        }
+    }
+
+    /// Rows that the model can be trained on.
+    fn tokens(&self, filter: &Where, codec: &Codec, bpe: &Bpe) -> Result<Tokens> {
+        let expected = Expected {
+            codec: Some((self.data.codec.clone(), codec.sha256.clone())),
+            bpe: Some((self.data.bpe.clone(), bpe.sha256().to_owned())),
+            grid: self.model.grid,
+            codebook_size: self.model.image_vocab,
+            vocab_size: self.model.text_vocab,
+        };
+        let tokens = Tokens::load(&self.data.tokens, filter, &expected)?.with_images();
+        if tokens.is_empty() {
+            return Err(Error::data(&self.data.tokens, "no row has an image"));
+        }
+        Ok(tokens)
+    }
+}
+
+impl Task for RudolphTask {
+    type Learner = RudolphLearner;
+
+    fn run(&self) -> &RunConfig {
+        &self.run
+    }
+
+    fn run_mut(&mut self) -> &mut RunConfig {
+        &mut self.run
+    }
+
+    fn learner(&self, device: &Device) -> Result<RudolphLearner> {
+        RudolphLearner::new(self, device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn shares_hold_in_the_long_run(batch in 1usize..40, share in 0.0f64..=1.0) {
+            let tasks = TaskShares { text_to_image: 2.0 * (1.0 - share), image_to_text: 2.0 * share };
+            let captions: usize = (0..100).map(|step| tasks.captions(step, batch)).sum();
+            prop_assert!((captions as f64 - 100.0 * batch as f64 * share).abs() <= 1.0);
+            prop_assert!((0..100).all(|step| tasks.captions(step, batch) <= batch));
+        }
+    }
+
+    #[test]
+    fn faults_name_their_key() {
+        let fault = |change: fn(&mut RudolphTask)| {
+            let mut task = RudolphTask::default();
+            change(&mut task);
+            task.check().unwrap_err().to_string()
+        };
+        assert!(fault(|t| t.data.batch_size = 0).starts_with("data.batch_size"));
+        assert!(
+            fault(|t| t.tasks = TaskShares { text_to_image: 0.0, image_to_text: 0.0 }).starts_with("tasks")
+        );
+        assert!(fault(|t| t.model.right = 0).starts_with("tasks.image_to_text"));
+        assert!(RudolphTask::default().check().is_ok());
+    }
+
+    #[test]
+    fn the_configuration_survives_its_own_toml() {
+        let task = RudolphTask { from: Some("a.bin".into()), ..RudolphTask::default() };
+        let text = pipeline::settings::to_toml(&task).unwrap();
+        assert_eq!(toml::from_str::<RudolphTask>(&text).unwrap(), task);
+    }
+}

@@ -1,0 +1,212 @@
+//! One step of RuDOLPH's training, its validation and what it keeps.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use pipeline::atomic;
+use tokenize::bpe::Bpe;
+use tokenize::codec::Codec;
+
+use super::RudolphTask;
+use super::scores::{Scores, scalar, spread};
+use crate::Result;
+use crate::bundle::{Bundle, Sampling, Sources};
+use crate::data::{Order, Tokens, code_frequency_loss};
+use crate::objective::Losses;
+use crate::optim::AdamW;
+use crate::rudolph::{Row, Rudolph, Task};
+use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_grid, save_module};
+
+/// Trains RuDOLPH.
+pub struct RudolphLearner {
+    task: RudolphTask,
+    bundle: Bundle,
+    optimizer: AdamW,
+    train: Tokens,
+    held_out: Option<Tokens>,
+    order: Order,
+    prompts: Vec<String>,
+    device: Device,
+}
+
+impl RudolphLearner {
+    /// Loads data, codec and vocabulary, and makes the model.
+    ///
+    /// # Errors
+    /// A file that is missing or does not fit the configuration.
+    pub fn new(task: &RudolphTask, device: &Device) -> Result<Self> {
+        task.check()?;
+        let codec = Codec::load(&task.data.codec, &device.clone().without_autodiff())?;
+        let bpe = Bpe::load(&task.data.bpe)?;
+        let (train, held_out) = task.sets(&codec, &bpe)?;
+        let model = match &task.from {
+            Some(path) => Rudolph::load(&task.model, path, device)?,
+            None => task.model.init(device),
+        };
+        let prompts = prompts(&task.samples.prompts, held_out.as_ref().unwrap_or(&train), &bpe);
+        Ok(Self {
+            optimizer: AdamW::new(task.optim.clone()),
+            order: Order::new(task.run.seed, train.len(), task.data.batch_size),
+            task: task.clone(),
+            bundle: Bundle { model, codec, bpe },
+            train,
+            held_out,
+            prompts,
+            device: device.clone(),
+        })
+    }
+
+    /// The model with its codec and vocabulary, as trained so far.
+    #[must_use]
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// Mean held-out image loss of guessing each code by its frequency in the training images.
+    #[must_use]
+    pub fn baseline(&self) -> Option<f64> {
+        let codebook = self.bundle.codec.codebook_size();
+        self.held_out.as_ref().map(|held_out| code_frequency_loss(&self.train, held_out, codebook))
+    }
+
+    fn losses(&self, tokens: &Tokens, rows: &[usize], task: Task) -> Result<Option<Losses>> {
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let (batch, _) = self.task.model.batch(&batch_rows(tokens, rows, task), &self.device)?;
+        Ok(Some(self.bundle.model.losses(&batch)))
+    }
+
+    /// Adds the losses of held-out rows for one task.
+    fn score(&self, model: &Rudolph, tokens: &Tokens, task: Task, scores: &mut Scores) -> Result<()> {
+        let device = self.device.clone().without_autodiff();
+        for rows in spread(tokens.len(), self.task.data.held_out_rows).chunks(self.task.data.batch_size) {
+            let (batch, _) = self.task.model.batch(&batch_rows(tokens, rows, task), &device)?;
+            scores.add(task, model.position_losses(&batch));
+        }
+        Ok(())
+    }
+
+    fn sources(&self) -> Sources {
+        Sources { codec: self.task.data.codec.clone(), bpe: self.task.data.bpe.clone() }
+    }
+}
+
+impl Learner for RudolphLearner {
+    fn step(&mut self, step: u64) -> Result<Metrics> {
+        let rows = self.order.rows(step);
+        let captions = self.task.tasks.captions(step, rows.len());
+        let (drawn, captioned) = rows.split_at(rows.len() - captions);
+        let to_image = self.losses(&self.train, drawn, Task::TextToImage)?;
+        let to_text = self.losses(&self.train, captioned, Task::ImageToText)?;
+        let share = |rows: &[usize], losses: &Option<Losses>| {
+            losses
+                .as_ref()
+                .map(|losses| losses.total.clone() * (rows.len() as f64 / self.task.data.batch_size as f64))
+        };
+        let parts = [share(drawn, &to_image), share(captioned, &to_text)];
+        let Some(total) = parts.into_iter().flatten().reduce(|a, b| a + b) else { return Ok(Metrics::new()) };
+        let mut metrics = Metrics::new().with("loss", scalar(total.clone()));
+        if let Some(losses) = to_image {
+            metrics.extend([("left", losses.left), ("image", losses.image)].map(named));
+        }
+        metrics.extend(to_text.map(|losses| named(("right", losses.right))));
+        let lr = self.task.schedule.at(step, self.task.run.steps);
+        let grads = GradientsParams::from_grads(total.backward(), &self.bundle.model);
+        let (model, norm) = self.optimizer.step(lr, self.bundle.model.clone(), grads);
+        self.bundle.model = model;
+        metrics.push("grad_norm", norm);
+        metrics.push("lr", lr);
+        Ok(metrics)
+    }
+
+    fn validate(&mut self) -> Result<Metrics> {
+        let Some(tokens) = &self.held_out else { return Ok(Metrics::new()) };
+        let model = self.bundle.model.valid();
+        let mut scores = Scores::default();
+        self.score(&model, tokens, Task::TextToImage, &mut scores)?;
+        if self.task.model.right > 0 {
+            self.score(&model, tokens, Task::ImageToText, &mut scores)?;
+        }
+        Ok(scores.metrics(&self.task.model.loss))
+    }
+
+    fn sample(&mut self, dir: &Path, step: u64) -> Result<()> {
+        let columns = if self.task.samples.columns == 0 { 4 } else { self.task.samples.columns };
+        let how = Sampling { config: self.task.samples.sampling, batch: self.task.data.batch_size };
+        let model = self.bundle.model.valid();
+        let pictures = self.bundle.draw_with(&model, &self.prompts, columns, &how, &mut |_| ())?;
+        save_grid(&pictures, columns, &dir.join(sample_name(step, "")))?;
+        Ok(atomic::write(dir.join("prompts.txt"), self.prompts.join("\n") + "\n")?)
+    }
+
+    fn save(&self, dir: &Path) -> Result<()> {
+        save_module(&self.bundle.model, &dir.join("weights.safetensors"))?;
+        self.optimizer.save(&dir.join("optimizer.safetensors"))
+    }
+
+    fn load(&mut self, dir: &Path) -> Result<()> {
+        self.bundle.model = load_module(self.bundle.model.clone(), &dir.join("weights.safetensors"))?;
+        self.optimizer.load(&dir.join("optimizer.safetensors"), &self.device)
+    }
+
+    fn export(&self, dir: &Path) -> Result<()> {
+        Bundle::save(&self.bundle.model, &self.sources(), dir)
+    }
+
+    fn facts(&self) -> Facts {
+        let parameters = self.bundle.model.size();
+        let (batch, share) = (
+            self.task.data.batch_size as f64,
+            self.task.tasks.captions(0, 1 << 20) as f64 / f64::from(1 << 20),
+        );
+        let positions = |task| self.task.model.positions(task) as f64;
+        let tokens = positions(Task::TextToImage) * (1.0 - share) + positions(Task::ImageToText) * share;
+        let mut notes =
+            vec![format!("{} training rows, {} images", self.train.len(), self.train.images().len())];
+        if let (Some(held_out), Some(baseline)) = (&self.held_out, self.baseline()) {
+            notes.push(format!("{} held-out rows, {} images", held_out.len(), held_out.images().len()));
+            notes.push(format!("code-frequency baseline of the held-out image loss: {baseline:.3}"));
+        }
+        Facts {
+            parameters,
+            items_per_step: (batch * tokens).round() as u64,
+            items: "tokens",
+            steps_per_epoch: self.order.steps_per_epoch(),
+            // f32 weights, gradients and two moments.
+            state_bytes: 16 * parameters as u64,
+            fingerprint: self.train.fingerprint().to_owned(),
+            notes,
+        }
+    }
+}
+
+fn batch_rows<'a>(tokens: &'a Tokens, rows: &[usize], task: Task) -> Vec<Row<'a>> {
+    let row =
+        |row: &usize| Row { task, text: tokens.text(*row), codes: tokens.codes(*row).unwrap_or_default() };
+    rows.iter().map(row).collect()
+}
+
+fn named((name, value): (&str, Option<Tensor<1>>)) -> Option<(String, f64)> {
+    Some((name.to_owned(), scalar(value?)))
+}
+
+/// The given prompts, or the first four different captions.
+fn prompts(given: &[String], tokens: &Tokens, bpe: &Bpe) -> Vec<String> {
+    if !given.is_empty() {
+        return given.to_vec();
+    }
+    let mut found: Vec<String> = Vec::new();
+    for row in 0..tokens.len() {
+        let text = bpe.decode(tokens.text(row));
+        if !text.is_empty() && !found.contains(&text) {
+            found.push(text);
+        }
+        if found.len() == 4 {
+            break;
+        }
+    }
+    found
+}

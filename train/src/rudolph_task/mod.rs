@@ -1,0 +1,10 @@
+//! Training RuDOLPH from token shards: `train rudolph.toml`.
+//!
+//! `config` is the file, `learner` makes the steps, `scores` adds held-out losses up.
+
+mod config;
+mod learner;
+mod scores;
+
+pub use config::{DataConfig, RudolphTask, SampleConfig, TaskShares};
+pub use learner::RudolphLearner;

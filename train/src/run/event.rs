@@ -1,0 +1,264 @@
+//! What happens during a run, and how the command line tells it: talk on stderr, JSON lines on stdout.
+
+use std::path::Path;
+
+use pipeline::cli::{Common, print};
+use pipeline::progress::{Progress, clock};
+
+use super::{Facts, Metrics};
+use crate::Result;
+
+/// Something that a watcher of [`super::Run::train`] may want to know.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// Before the first step of this process.
+    Started {
+        /// What is known about the run.
+        facts: &'a Facts,
+        /// Steps already made.
+        step: u64,
+        /// Steps in all.
+        steps: u64,
+    },
+    /// The run was finished before.
+    NothingLeft {
+        /// The run folder.
+        folder: &'a Path,
+        /// Steps made.
+        step: u64,
+    },
+    /// One optimizer step is made.
+    Stepped {
+        /// Steps made.
+        step: u64,
+    },
+    /// A line was written to `metrics.jsonl`.
+    Logged {
+        /// Steps made.
+        step: u64,
+        /// Means since the last line.
+        metrics: &'a Metrics,
+        /// Steps per second of this process.
+        rate: f64,
+        /// What is known about the run.
+        facts: &'a Facts,
+    },
+    /// The held-out data was scored.
+    Validated {
+        /// Steps made.
+        step: u64,
+        /// Held-out losses.
+        metrics: &'a Metrics,
+    },
+    /// Sample pictures were written.
+    Sampled {
+        /// Steps made.
+        step: u64,
+        /// Where they are.
+        dir: &'a Path,
+    },
+    /// A checkpoint was written.
+    Kept {
+        /// Steps made.
+        step: u64,
+        /// Its folder.
+        path: &'a Path,
+    },
+    /// A signal ended the run at a checkpoint.
+    Interrupted {
+        /// Steps made.
+        step: u64,
+    },
+    /// All steps are made and the model is written.
+    Finished {
+        /// The run folder.
+        folder: &'a Path,
+        /// Steps made.
+        step: u64,
+        /// Seconds of training, over all processes.
+        seconds: f64,
+    },
+}
+
+/// Tells events to a user.
+pub struct Talk {
+    common: Common,
+    progress: Option<Progress>,
+}
+
+impl Talk {
+    /// Talks as the common flags ask.
+    #[must_use]
+    pub fn new(common: Common) -> Self {
+        Self { common, progress: None }
+    }
+
+    /// Tells one event.
+    ///
+    /// # Errors
+    /// stdout is closed.
+    pub fn tell(&mut self, event: &Event) -> Result<()> {
+        if self.common.json
+            && let Some(line) = json(event)
+        {
+            print(&line)?;
+        }
+        match *event {
+            Event::Started { facts, step, steps } => {
+                describe(facts, step, steps).iter().for_each(|line| self.say(line));
+                self.progress =
+                    Some(Progress::start(self.common.progress_style(), "step", Some(steps), step));
+            }
+            Event::NothingLeft { folder, step } => {
+                self.say(&format!(
+                    "{}: all {step} steps are already done; nothing left to do",
+                    folder.display()
+                ));
+            }
+            Event::Stepped { step } => self.progress.iter().for_each(|progress| progress.set(step)),
+            Event::Logged { step, metrics, rate, facts } => {
+                let items = rate * facts.items_per_step as f64;
+                self.say(&format!("step {step}  {}  {} {}/s", numbers(metrics), short(items), facts.items));
+            }
+            Event::Validated { step, metrics } => {
+                self.say(&format!("step {step}  held out: {}", numbers(metrics)));
+            }
+            Event::Sampled { step, dir } if self.common.verbose => {
+                self.say(&format!("step {step}  samples in {}", dir.display()));
+            }
+            Event::Kept { step, path } if self.common.verbose => {
+                self.say(&format!("step {step}  checkpoint {}", path.display()));
+            }
+            Event::Sampled { .. } | Event::Kept { .. } => {}
+            Event::Interrupted { step } => {
+                self.end();
+                self.say(&format!("stopped after step {step} with a checkpoint; the same command continues"));
+            }
+            Event::Finished { folder, step, seconds } => {
+                self.end();
+                let time = clock(seconds as u64);
+                self.say(&format!(
+                    "{step} steps in {time}; the model is in {}",
+                    folder.join("model").display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&self, line: &str) {
+        match &self.progress {
+            Some(progress) => progress.note(line),
+            None if !self.common.json => self.common.say(line),
+            None => {}
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
+    }
+}
+
+/// The lines before the first step.
+fn describe(facts: &Facts, step: u64, steps: u64) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "{} parameters; {} {} per step",
+            short(facts.parameters as f64),
+            facts.items_per_step,
+            facts.items
+        ),
+        format!(
+            "{:.1} steps per epoch; {:.1} epochs in all",
+            facts.steps_per_epoch,
+            steps as f64 / facts.steps_per_epoch
+        ),
+        format!("{} for weights, gradients and optimizer; activations come on top", bytes(facts.state_bytes)),
+    ];
+    lines.extend(facts.notes.iter().cloned());
+    if step > 0 {
+        lines.push(format!("{step} of {steps} steps already done"));
+    }
+    lines
+}
+
+fn numbers(metrics: &Metrics) -> String {
+    let number = |(name, value): (&str, f64)| match name {
+        "lr" => format!("lr {value:.2e}"),
+        name => format!("{name} {value:.3}"),
+    };
+    metrics.iter().map(number).collect::<Vec<_>>().join("  ")
+}
+
+fn json(event: &Event) -> Option<String> {
+    let (kind, step, metrics) = match *event {
+        Event::Logged { step, metrics, .. } => ("train", step, metrics),
+        Event::Validated { step, metrics } => ("valid", step, metrics),
+        Event::Finished { step, .. } | Event::NothingLeft { step, .. } => ("finished", step, &Metrics::new()),
+        Event::Interrupted { step } => ("interrupted", step, &Metrics::new()),
+        _ => return None,
+    };
+    let mut map = serde_json::Map::new();
+    map.insert("type".into(), kind.into());
+    map.insert("version".into(), 1.into());
+    map.insert("step".into(), step.into());
+    map.extend(metrics.iter().map(|(name, value)| (name.to_owned(), value.into())));
+    Some(serde_json::Value::Object(map).to_string())
+}
+
+/// `950`, `12.3k`, `4.56M`, `1.31B`.
+fn short(value: f64) -> String {
+    match value {
+        v if v >= 1e9 => format!("{:.2}B", v / 1e9),
+        v if v >= 1e6 => format!("{:.2}M", v / 1e6),
+        v if v >= 1e3 => format!("{:.1}k", v / 1e3),
+        v => format!("{v:.0}"),
+    }
+}
+
+fn bytes(value: u64) -> String {
+    match value as f64 / f64::from(1 << 20) {
+        mib if mib >= 1024.0 => format!("{:.2} GiB", mib / 1024.0),
+        mib => format!("{mib:.1} MiB"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let shown = [0.0, 950.0, 12_345.0, 4_560_000.0, 1_310_000_000.0].map(short);
+        assert_eq!(shown, ["0", "950", "12.3k", "4.56M", "1.31B"]);
+        assert_eq!([bytes(1 << 19), bytes(3 << 30)], ["0.5 MiB", "3.00 GiB"]);
+    }
+
+    #[test]
+    fn a_line_of_metrics_reads_like_this() {
+        let metrics = Metrics::new().with("loss", 5.12345).with("lr", 3e-4);
+        assert_eq!(numbers(&metrics), "loss 5.123  lr 3.00e-4");
+    }
+
+    #[test]
+    fn what_is_known_is_said_before_the_first_step() {
+        let facts = Facts {
+            parameters: 4_560_000,
+            items_per_step: 2304,
+            items: "tokens",
+            steps_per_epoch: 40.0,
+            state_bytes: 73_000_000,
+            notes: vec!["a note".into()],
+            ..Facts::default()
+        };
+        insta::assert_snapshot!(describe(&facts, 100, 2000).join("\n"), @"
+        4.56M parameters; 2304 tokens per step
+        40.0 steps per epoch; 50.0 epochs in all
+        69.6 MiB for weights, gradients and optimizer; activations come on top
+        a note
+        100 of 2000 steps already done
+        ");
+    }
+}

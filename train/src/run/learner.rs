@@ -1,0 +1,174 @@
+//! What the loop asks of anything that can be trained.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::RunConfig;
+use crate::Result;
+
+/// A model with its data and optimizers. RuDOLPH has one optimizer, VQGAN two, hence no finer split.
+pub trait Learner {
+    /// Makes the optimizer step number `step` (counted from 0). The batch and the learning rate depend on the seed and
+    /// on `step` alone.
+    ///
+    /// # Errors
+    /// A batch cannot be made or the device fails.
+    fn step(&mut self, step: u64) -> Result<Metrics>;
+
+    /// Losses on held-out data, with the same random numbers each time; none without such data. The one named `loss`
+    /// chooses the best checkpoint.
+    ///
+    /// # Errors
+    /// As for [`Learner::step`].
+    fn validate(&mut self) -> Result<Metrics>;
+
+    /// Writes pictures into `dir`, each file named by [`sample_name`].
+    ///
+    /// # Errors
+    /// A picture cannot be made or written.
+    fn sample(&mut self, dir: &Path, step: u64) -> Result<()>;
+
+    /// Writes weights and optimizer state into `dir`, exactly: [`Learner::load`] must restore every bit.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    fn save(&self, dir: &Path) -> Result<()>;
+
+    /// Restores what [`Learner::save`] wrote.
+    ///
+    /// # Errors
+    /// A file is missing, truncated or of another model.
+    fn load(&mut self, dir: &Path) -> Result<()>;
+
+    /// Writes the finished model into `dir`: published key names, configuration, codec and vocabulary.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    fn export(&self, dir: &Path) -> Result<()>;
+
+    /// What is said before the first step.
+    fn facts(&self) -> Facts;
+}
+
+/// What a configuration file trains: its key `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The text-image-text transformer.
+    Rudolph,
+    /// An image codec.
+    Vqgan,
+}
+
+impl Kind {
+    /// Every kind, by its name in a configuration.
+    pub const ALL: [(&str, Self); 2] = [("rudolph", Self::Rudolph), ("vqgan", Self::Vqgan)];
+
+    /// Its name in a configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rudolph => "rudolph",
+            Self::Vqgan => "vqgan",
+        }
+    }
+}
+
+/// A configuration file that can be trained: the whole of `rudolph.toml` or `vqgan.toml`.
+pub trait Task: Serialize + DeserializeOwned {
+    /// What trains it.
+    type Learner: Learner;
+
+    /// The loop's part of the configuration.
+    fn run(&self) -> &RunConfig;
+
+    /// The same, to be changed: `train resume RUN` sets the folder.
+    fn run_mut(&mut self) -> &mut RunConfig;
+
+    /// Loads the data and makes the model with its first weights.
+    ///
+    /// # Errors
+    /// Data that is missing or does not fit.
+    fn learner(&self, device: &Device) -> Result<Self::Learner>;
+}
+
+/// Name of a sample's file; `what` is empty or says which of several it is.
+#[must_use]
+pub fn sample_name(step: u64, what: &str) -> String {
+    let dash = if what.is_empty() { "" } else { "-" };
+    format!("step-{step:07}{dash}{what}.png")
+}
+
+/// What is known before the first step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Number of trained weights.
+    pub parameters: usize,
+    /// What one step sees: tokens or pixels.
+    pub items_per_step: u64,
+    /// The name of these items, in the plural.
+    pub items: &'static str,
+    /// Steps for one pass over the training rows.
+    pub steps_per_epoch: f64,
+    /// Bytes for weights, gradients and optimizer; activations come on top.
+    pub state_bytes: u64,
+    /// Hash of the data; a resumed run must find the same.
+    pub fingerprint: String,
+    /// More lines for the reader, such as baselines.
+    pub notes: Vec<String>,
+}
+
+/// Named numbers in a fixed order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics(Vec<(String, f64)>);
+
+impl Metrics {
+    /// No numbers yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a number.
+    pub fn push(&mut self, name: impl Into<String>, value: f64) {
+        self.0.push((name.into(), value));
+    }
+
+    /// Appends a number, for building in one expression.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: f64) -> Self {
+        self.push(name, value);
+        self
+    }
+
+    /// Appends those numbers that there are.
+    pub fn extend<N: Into<String>>(&mut self, numbers: impl IntoIterator<Item = Option<(N, f64)>>) {
+        self.0.extend(numbers.into_iter().flatten().map(|(name, value)| (name.into(), value)));
+    }
+
+    /// The number of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Names and numbers in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<N: Into<String>> FromIterator<(N, f64)> for Metrics {
+    fn from_iter<T: IntoIterator<Item = (N, f64)>>(iter: T) -> Self {
+        Self(iter.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    }
+}

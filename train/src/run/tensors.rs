@@ -1,0 +1,209 @@
+//! Named f32 tensors in a safetensors file: how checkpoints keep weights and moments, to the last bit.
+//!
+//! Keys are the paths of a module's fields, so any module can be kept; published key names are for exported models.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use safetensors::SafeTensorError;
+use safetensors::tensor::{Dtype, SafeTensors, View};
+
+use crate::{Error, Result};
+
+/// A tensor that is read from its device only when its turn to be written comes.
+pub(crate) struct Lazy {
+    shape: Vec<usize>,
+    read: Box<dyn Fn() -> TensorData>,
+}
+
+impl Lazy {
+    pub(crate) fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        let tensor = tensor.inner();
+        Self { shape: tensor.dims().to_vec(), read: Box::new(move || tensor.to_data_as::<f32>()) }
+    }
+}
+
+impl View for Lazy {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned((self.read)().as_bytes().to_vec())
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * size_of::<f32>()
+    }
+}
+
+/// Writes tensors and one number as metadata.
+pub(crate) fn write(path: &Path, tensors: Vec<(String, Lazy)>, step: Option<u64>) -> Result<()> {
+    let metadata = step.map(|step| HashMap::from([("step".to_owned(), step.to_string())]));
+    let bytes = safetensors::serialize(tensors, metadata).map_err(|error| Error::weights(path, error))?;
+    Ok(pipeline::atomic::write(path, bytes)?)
+}
+
+/// A file that [`write`] made, in memory.
+pub(crate) struct Stored<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+}
+
+impl<'a> Stored<'a> {
+    /// Checks the file's header and length.
+    pub(crate) fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+        let tensors = SafeTensors::deserialize(bytes).map_err(|error| damaged(path, &error))?;
+        Ok(Self { path, tensors })
+    }
+
+    /// Names in the file.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.tensors.names()
+    }
+
+    /// One tensor, its shape checked by the caller.
+    pub(crate) fn get<const D: usize>(&self, name: &str, device: &Device) -> Result<Tensor<D>> {
+        let view = self.tensors.tensor(name).map_err(|error| damaged(self.path, &error))?;
+        if view.dtype() != Dtype::F32 || view.shape().len() != D {
+            return Err(Error::weights(self.path, format!("{name} is not a {D}-dimensional f32 tensor")));
+        }
+        let data = TensorData::try_from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), DType::F32);
+        let data = data.map_err(|error| Error::weights(self.path, format!("{name}: {error:?}")))?;
+        Ok(Tensor::from_data(data, device))
+    }
+}
+
+/// The number that [`write`] put into the metadata.
+pub(crate) fn stored_step(path: &Path, bytes: &[u8]) -> Result<u64> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(path, &error))?;
+    let step = header.metadata().as_ref().and_then(|map| map.get("step")?.parse().ok());
+    step.ok_or_else(|| Error::weights(path, "no step in the metadata"))
+}
+
+fn damaged(path: &Path, error: &SafeTensorError) -> Error {
+    Error::weights(path, format!("damaged: {error}"))
+}
+
+/// Writes every float parameter of a module, by its path.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save_module<M: Module>(module: &M, path: &Path) -> Result<()> {
+    let mut collect = Collect { path: Vec::new(), tensors: Vec::new() };
+    module.visit(&mut collect);
+    write(path, collect.tensors, None)
+}
+
+/// Replaces every float parameter of a module by what [`save_module`] wrote.
+///
+/// # Errors
+/// The file is missing or damaged, or its parameters are not exactly the module's.
+pub fn load_module<M: Module>(module: M, path: &Path) -> Result<M> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let stored = Stored::parse(path, &bytes)?;
+    let mut replace = Replace { path: Vec::new(), stored: &stored, count: 0, fault: None };
+    let module = module.map(&mut replace);
+    let (count, fault) = (replace.count, replace.fault);
+    match fault {
+        Some(fault) => Err(fault),
+        None if count != stored.names().len() => {
+            Err(Error::weights(path, format!("{} tensors, the model has {count}", stored.names().len())))
+        }
+        None => Ok(module),
+    }
+}
+
+struct Collect {
+    path: Vec<String>,
+    tensors: Vec<(String, Lazy)>,
+}
+
+impl ModuleVisitor for Collect {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.tensors.push((self.path.join("."), Lazy::new(param.val())));
+    }
+}
+
+struct Replace<'a> {
+    path: Vec<String>,
+    stored: &'a Stored<'a>,
+    count: usize,
+    fault: Option<Error>,
+}
+
+impl ModuleMapper for Replace<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.count += 1;
+        let name = self.path.join(".");
+        let (id, old, mapper) = param.consume();
+        let value = match self.stored.get::<D>(&name, &old.device()) {
+            Ok(new) if new.dims() == old.dims() => new.set_require_grad(old.is_require_grad()),
+            Ok(new) => {
+                let why = format!("{name} is {:?}, the model wants {:?}", new.dims(), old.dims());
+                self.fault.get_or_insert(Error::weights(self.stored.path, why));
+                old
+            }
+            Err(error) => {
+                self.fault.get_or_insert(error);
+                old
+            }
+        };
+        Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::{Linear, LinearConfig};
+
+    #[test]
+    fn a_module_survives_the_round_trip_and_the_bytes_are_the_same_each_time() {
+        let device = Device::flex().autodiff();
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
+        let layer = LinearConfig::new(3, 2).init(&device);
+        save_module(&layer, &a).unwrap();
+        let read: Linear = load_module(LinearConfig::new(3, 2).init(&device), &a).unwrap();
+        assert_eq!(read.weight.val().into_data(), layer.weight.val().into_data());
+        assert!(read.weight.val().is_require_grad());
+        save_module(&read, &b).unwrap();
+        assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+    }
+
+    #[test]
+    fn another_models_weights_are_refused_by_name() {
+        let device = Device::flex();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("weights.safetensors");
+        save_module(&LinearConfig::new(3, 2).init(&device), &path).unwrap();
+        let error = load_module(LinearConfig::new(3, 4).init(&device), &path).unwrap_err();
+        assert!(error.to_string().ends_with("weight is [3, 2], the model wants [3, 4]"), "{error}");
+        let error = load_module(LinearConfig::new(3, 2).with_bias(false).init(&device), &path).unwrap_err();
+        assert!(error.to_string().ends_with("2 tensors, the model has 1"), "{error}");
+    }
+}

@@ -1,0 +1,92 @@
+//! From logits to a token: temperature, top-k, top-p, and a draw from a stream of its own per sample.
+
+mod filter;
+mod multinomial;
+
+use serde::{Deserialize, Serialize};
+
+pub use filter::{filter, probabilities};
+pub use multinomial::Stream;
+
+use crate::error::{Error, Result};
+
+/// How tokens are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplingConfig {
+    /// Keep the `top_k` most probable tokens (and their ties); 0 keeps all.
+    pub top_k: usize,
+    /// Of those keep the most probable ones that together reach this probability; 1 keeps all.
+    pub top_p: f64,
+    /// Divides the logits: below 1 bolder, above 1 wilder.
+    pub temperature: f64,
+    /// Decides every draw, together with the sample's index.
+    pub seed: u64,
+}
+
+impl Default for SamplingConfig {
+    /// RuDOLPH's setting for images: top-k 768, top-p 0.99, temperature 1 (`rudolph/api.py`).
+    fn default() -> Self {
+        Self { top_k: 768, top_p: 0.99, temperature: 1.0, seed: 0 }
+    }
+}
+
+impl SamplingConfig {
+    /// RuDOLPH's setting for texts: top-k 64, top-p 0.8, temperature 0.9.
+    pub fn text() -> Self {
+        Self { top_k: 64, top_p: 0.8, temperature: 0.9, seed: 0 }
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key and the reason.
+    pub fn validate(&self) -> Result<()> {
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            return Err(Error::config(format!("temperature: {} is not above 0", self.temperature)));
+        }
+        if !(0.0..=1.0).contains(&self.top_p) {
+            return Err(Error::config(format!("top_p: {} is not in 0..=1", self.top_p)));
+        }
+        Ok(())
+    }
+
+    /// Chooses one token from the logits of one sample.
+    ///
+    /// # Errors
+    /// [`Error::Logits`] when a logit is NaN.
+    pub fn choose(&self, logits: &[f32], stream: &mut Stream) -> Result<usize> {
+        if logits.iter().any(|logit| logit.is_nan()) {
+            return Err(Error::Logits);
+        }
+        let mut logits = logits.to_vec();
+        filter(&mut logits, self);
+        Ok(stream.draw(&probabilities(&logits)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn top_k_of_one_is_the_argmax() {
+        let config = SamplingConfig { top_k: 1, ..SamplingConfig::default() };
+        let mut stream = Stream::new(3, 0);
+        assert_eq!(config.choose(&[0.1, 2.0, 1.9, -4.0], &mut stream).unwrap(), 1);
+    }
+
+    #[test]
+    fn nan_logits_are_an_error() {
+        let config = SamplingConfig::default();
+        assert!(config.choose(&[0.1, f32::NAN], &mut Stream::new(0, 0)).is_err());
+    }
+
+    #[test]
+    fn bad_settings_name_their_key() {
+        let config = SamplingConfig { temperature: 0.0, ..SamplingConfig::default() };
+        assert_eq!(config.validate().unwrap_err().to_string(), "temperature: 0 is not above 0");
+        let config = SamplingConfig { top_p: 1.5, ..SamplingConfig::default() };
+        assert!(config.validate().unwrap_err().to_string().starts_with("top_p: "));
+    }
+}
