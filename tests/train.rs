@@ -1,5 +1,7 @@
 //! The `train` command as a user sees it: exit codes, stdout, stderr, files; kill and resume; bad input.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail loudly")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -449,6 +451,42 @@ fn a_disk_that_fills_leaves_the_last_checkpoint_whole() {
     assert!(text.contains("File too large") && text.contains("hint: free some space"), "{text}");
     assert_eq!(bench.checkpoints(), before);
     bench.ok(&["tiny.toml", "-q", "--set", "run.steps=20", "--accept", "run.steps"]);
+}
+
+#[test]
+fn odd_prompts_and_pictures_are_taken_or_refused_but_never_crash() {
+    let bench = Bench::new();
+    bench.ok(&["tiny.toml", "-q"]);
+    let long = "red cat ".repeat(1250);
+    for prompt in [long.as_str(), "", "☃ 猫 \u{0}"] {
+        let prompt = prompt.replace('\0', "\u{1}");
+        bench.ok(&["sample", "run", "--prompt", &prompt, "--out", "odd.png", "-q"]);
+    }
+    let dot = pipeline::picture::Picture::filled(1, 1, [9, 9, 9]);
+    pipeline::atomic::write(bench.path("dot.png"), train::run::png(&dot).unwrap()).unwrap();
+    assert!(bench.ok(&["caption", "run", "dot.png", "-q"]).starts_with("dot.png\t"));
+    pipeline::atomic::write(bench.path("text.png"), "no picture").unwrap();
+    let fault = bench.fault(&["caption", "run", "text.png", "-q"]);
+    assert!(fault.starts_with("exit 2\nerror: text.png: "), "{fault}");
+    let fault = bench.fault(&["sample", "run", "--prompt", "x", "--temperature", "0", "-q"]);
+    insta::assert_snapshot!(fault, @"
+    exit 2
+    error: temperature: 0 is not above 0
+    ");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
+    let bench = Bench::new();
+    bench.ok(&["tiny.toml", "-q"]);
+    let before = bench.checkpoints();
+    let args =
+        ["tiny.toml", "--set", "run.steps=40", "--set", "schedule.lr=1e30", "--set", "schedule.end=1.0"];
+    let accept = ["--accept", "run.steps", "--accept", "schedule.lr", "--accept", "schedule.end", "-q"];
+    let fault = bench.fault(&[&args[..], &accept[..]].concat());
+    assert!(fault.starts_with("exit 1\nerror: step 1"), "{fault}");
+    assert!(fault.contains("training stopped\nhint: the last checkpoint is intact"), "{fault}");
+    assert_eq!(bench.checkpoints(), before);
 }
 
 #[test]

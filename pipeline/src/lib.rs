@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`settings`], [`cli`] | a config file merged with `--set`, the flags all programs share |
 //! | [`progress`], [`interrupt`] | one progress line; Ctrl-C as a flag |
-//! | [`atomic`], [`store`], [`unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
+//! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |

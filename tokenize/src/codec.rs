@@ -149,7 +149,7 @@ mod tests {
         let path = folder.join("codec.safetensors");
         tiny().init(&Device::flex()).unwrap().save(&path, Precision::Half).unwrap();
         let text = pipeline::settings::to_toml(&tiny()).unwrap();
-        pipeline::atomic::write(&path.with_extension("toml"), text.as_bytes()).unwrap();
+        pipeline::atomic::write(path.with_extension("toml"), text.as_bytes()).unwrap();
         path
     }
 
@@ -183,7 +183,7 @@ mod tests {
         let path = saved(folder.path());
         let other = VqGanConfig { n_embed: 64, num_res_blocks: 2, ..tiny() };
         let text = pipeline::settings::to_toml(&other).unwrap();
-        pipeline::atomic::write(&path.with_extension("toml"), text.as_bytes()).unwrap();
+        pipeline::atomic::write(path.with_extension("toml"), text.as_bytes()).unwrap();
         let error = Codec::load(&path, &Device::flex()).unwrap_err().to_string();
         assert!(error.contains("quantize.embedding") && error.contains("missing"), "{error}");
     }

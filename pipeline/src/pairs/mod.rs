@@ -9,6 +9,7 @@ mod reader;
 mod row;
 mod writer;
 
+#[cfg(feature = "crawl")]
 pub(crate) use reader::RowRange;
 pub use reader::{PairReader, PairShard, open, shards};
 pub use row::{Columns, Layout, Pair, Row, schema};

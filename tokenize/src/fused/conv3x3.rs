@@ -5,8 +5,9 @@
 //! (4·16 multiply-adds per 16 loaded pixels and 4 loaded weights).
 
 use rayon::prelude::*;
+use wide::f32x8;
 
-use crate::simd::{fma, sum};
+use crate::simd::sum;
 
 /// Output channels per tile.
 const CHANNELS: usize = 4;
@@ -112,25 +113,40 @@ fn forward_block(shape: &Shape, padded: &[f32], weights: &[Taps], start: [f32; C
 }
 
 /// One register tile; `corner` starts at the tile's upper left padded pixel.
-///
-/// Arrays of fixed length, so that the compiler keeps the sums in vector registers.
 #[inline(always)]
-fn forward_tile(shape: &Shape, corner: &[f32], weights: &[Taps], start: [f32; CHANNELS]) -> [[f32; PIXELS]; CHANNELS] {
+fn forward_tile(
+    shape: &Shape,
+    corner: &[f32],
+    weights: &[Taps],
+    start: [f32; CHANNELS],
+) -> [[f32; PIXELS]; CHANNELS] {
     let (stride, plane) = (shape.stride(), shape.plane());
-    let mut acc = start.map(|value| [value; PIXELS]);
+    let mut acc = start.map(|value| [f32x8::splat(value); 2]);
     for (c, taps) in weights.iter().enumerate() {
         for ky in 0..3 {
-            let Some(row) = corner[c * plane + ky * stride..].first_chunk::<{ PIXELS + 2 }>() else { return acc };
+            let Some(row) = corner[c * plane + ky * stride..].first_chunk::<{ PIXELS + 2 }>() else { break };
             for kx in 0..3 {
-                for o in 0..CHANNELS {
-                    for i in 0..PIXELS {
-                        acc[o][i] = fma(row[kx + i], taps[ky * 3 + kx][o], acc[o][i]);
-                    }
+                let pixels = [load(row, kx), load(row, kx + LANES)];
+                for (acc, tap) in acc.iter_mut().zip(&taps[ky * 3 + kx]) {
+                    let tap = f32x8::splat(*tap);
+                    acc[0] = pixels[0].mul_add(tap, acc[0]);
+                    acc[1] = pixels[1].mul_add(tap, acc[1]);
                 }
             }
         }
     }
-    acc
+    acc.map(|[low, high]| {
+        let mut values = [0.0; PIXELS];
+        values[..LANES].copy_from_slice(low.as_array());
+        values[LANES..].copy_from_slice(high.as_array());
+        values
+    })
+}
+
+/// Eight values from `at` on.
+#[inline(always)]
+fn load<const N: usize>(row: &[f32; N], at: usize) -> f32x8 {
+    row[at..].first_chunk::<LANES>().map_or(f32x8::ZERO, |lanes| f32x8::new(*lanes))
 }
 
 /// Gradient of the input: the same convolution with the kernel turned and its channels swapped.
@@ -205,7 +221,7 @@ fn weight_block(shape: &Shape, rows: &[f32], padded: &[f32], first: usize, c: us
     let channel = |o: usize| (first + o).min(shape.channels_out - 1);
     let mut taps = [[0.0; 9]; CHANNELS];
     for ky in 0..3 {
-        let mut acc = [[[0.0f32; LANES]; 3]; CHANNELS];
+        let mut acc = [[f32x8::ZERO; 3]; CHANNELS];
         for b in 0..shape.batch {
             let x = &padded[(b * shape.channels_in + c) * plane..][..plane];
             let grads: [&[f32]; CHANNELS] = std::array::from_fn(|o| {
@@ -218,7 +234,7 @@ fn weight_block(shape: &Shape, rows: &[f32], padded: &[f32], first: usize, c: us
         }
         for (taps, acc) in taps.iter_mut().zip(&acc) {
             for (kx, lanes) in acc.iter().enumerate() {
-                taps[ky * 3 + kx] = lanes.iter().sum();
+                taps[ky * 3 + kx] = lanes.as_array().iter().sum();
             }
         }
     }
@@ -227,17 +243,17 @@ fn weight_block(shape: &Shape, rows: &[f32], padded: &[f32], first: usize, c: us
 
 /// One row of pixels for three neighbouring taps.
 #[inline(always)]
-fn weight_row(x: &[f32], grads: [&[f32]; CHANNELS], acc: &mut [[[f32; LANES]; 3]; CHANNELS]) {
+fn weight_row(x: &[f32], grads: [&[f32]; CHANNELS], acc: &mut [[f32x8; 3]; CHANNELS]) {
     let mut local = *acc;
     for x0 in (0..grads[0].len()).step_by(LANES) {
         let Some(window) = x[x0..].first_chunk::<{ LANES + 2 }>() else { break };
-        for o in 0..CHANNELS {
-            let Some(grad) = grads[o][x0..].first_chunk::<LANES>() else { break };
-            for kx in 0..3 {
-                for i in 0..LANES {
-                    local[o][kx][i] = fma(window[kx + i], grad[i], local[o][kx][i]);
-                }
-            }
+        let pixels = [load(window, 0), load(window, 1), load(window, 2)];
+        for (acc, grad) in local.iter_mut().zip(grads) {
+            let Some(grad) = grad[x0..].first_chunk::<LANES>() else { break };
+            let grad = f32x8::new(*grad);
+            acc[0] = pixels[0].mul_add(grad, acc[0]);
+            acc[1] = pixels[1].mul_add(grad, acc[1]);
+            acc[2] = pixels[2].mul_add(grad, acc[2]);
         }
     }
     *acc = local;

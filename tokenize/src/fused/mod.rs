@@ -25,7 +25,7 @@ fn is_cpu(device: &Device) -> bool {
 ///
 /// # Shapes
 /// `[b, ci, h, w]` → `[b, co, h, w]`
-pub fn conv3x3(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
+pub(crate) fn conv3x3(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
     match &conv.bias {
         Some(bias) if is_cpu(&x.device()) => Tensor::from_dispatch(<Dispatch as CodecOps>::conv3x3(
             x.into_dispatch(),
@@ -40,7 +40,7 @@ pub fn conv3x3(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
 ///
 /// # Shapes
 /// x `[b, c, h, w]`, weight and bias `[c]` → `[b, c, h, w]`; `groups` divides `c`
-pub fn group_norm(
+pub(crate) fn group_norm(
     x: Tensor<4>,
     weight: Tensor<1>,
     bias: Tensor<1>,
@@ -82,7 +82,7 @@ fn group_norm_reference(
 ///
 /// # Shapes
 /// `[b, c, h, w]` → `[b, c, 2h, 2w]`
-pub fn upsample2x(x: Tensor<4>) -> Tensor<4> {
+pub(crate) fn upsample2x(x: Tensor<4>) -> Tensor<4> {
     if is_cpu(&x.device()) {
         return Tensor::from_dispatch(<Dispatch as CodecOps>::upsample2x(x.into_dispatch()));
     }

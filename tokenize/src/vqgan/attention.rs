@@ -9,7 +9,7 @@ use super::layers::{Norm, conv1x1};
 
 /// norm → q, k, v by 1×1 → softmax(q·kᵀ/√c)·v → 1×1, plus the input.
 #[derive(Module, Debug)]
-pub struct AttnBlock {
+pub(crate) struct AttnBlock {
     norm: Norm,
     q: Conv2d,
     k: Conv2d,

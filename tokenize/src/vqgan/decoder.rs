@@ -13,7 +13,7 @@ use crate::fused;
 
 /// One resolution of the decoder.
 #[derive(Module, Debug)]
-pub struct UpLevel {
+pub(crate) struct UpLevel {
     block: Vec<ResnetBlock>,
     attn: Vec<AttnBlock>,
     upsample: Option<Upsample>,

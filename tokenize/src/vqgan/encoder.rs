@@ -12,7 +12,7 @@ use crate::fused;
 
 /// One resolution of the encoder.
 #[derive(Module, Debug)]
-pub struct DownLevel {
+pub(crate) struct DownLevel {
     block: Vec<ResnetBlock>,
     attn: Vec<AttnBlock>,
     downsample: Option<Downsample>,
@@ -20,7 +20,7 @@ pub struct DownLevel {
 
 /// The two residual blocks and the attention at the lowest resolution.
 #[derive(Module, Debug)]
-pub struct Middle {
+pub(crate) struct Middle {
     block_1: ResnetBlock,
     attn_1: AttnBlock,
     block_2: ResnetBlock,

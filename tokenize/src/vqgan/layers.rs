@@ -14,7 +14,7 @@ const EPSILON: f64 = 1e-6;
 ///
 /// burn's own layer calls them `gamma` and `beta`; the checkpoints say `weight` and `bias`.
 #[derive(Module, Debug)]
-pub struct Norm {
+pub(crate) struct Norm {
     weight: Param<Tensor<1>>,
     bias: Param<Tensor<1>>,
     groups: usize,
@@ -56,7 +56,7 @@ pub(super) fn conv1x1(from: usize, to: usize, device: &Device) -> Conv2d {
 
 /// Halves the side: zeros on the right and bottom edge, then 3×3 with stride 2.
 #[derive(Module, Debug)]
-pub struct Downsample {
+pub(crate) struct Downsample {
     conv: Conv2d,
 }
 
@@ -77,7 +77,7 @@ impl Downsample {
 
 /// Doubles the side by nearest neighbour, then 3×3.
 #[derive(Module, Debug)]
-pub struct Upsample {
+pub(crate) struct Upsample {
     conv: Conv2d,
 }
 

@@ -9,7 +9,7 @@ use crate::fused;
 
 /// norm → swish → 3×3 → norm → swish → 3×3, plus the input (projected when channels change).
 #[derive(Module, Debug)]
-pub struct ResnetBlock {
+pub(crate) struct ResnetBlock {
     norm1: Norm,
     conv1: Conv2d,
     norm2: Norm,

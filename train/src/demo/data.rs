@@ -101,7 +101,10 @@ mod tests {
     fn a_torn_line_is_named() {
         let error = parse(Path::new("c.tsv"), &format!("{LIST}1f409.png\tX\tdog")).unwrap_err();
         assert_eq!(error.to_string(), "c.tsv: line 3: not 7 plain fields");
-        assert_eq!(parse(Path::new("c.tsv"), "file\tsplit").unwrap_err().to_string(), "c.tsv: no column `caption_en`");
+        assert_eq!(
+            parse(Path::new("c.tsv"), "file\tsplit").unwrap_err().to_string(),
+            "c.tsv: no column `caption_en`"
+        );
     }
 
     #[test]

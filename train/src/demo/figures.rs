@@ -5,10 +5,9 @@ use tokenize::metrics::CodeUsageSummary;
 
 use super::gallery::{Gallery, Reasons};
 use super::ledger::Entry;
-use super::machine::{Machine, peak_memory};
+use super::machine::Machine;
 use super::measure::{CHOICE_SEED, Captions, Measured, Retrieval};
-use super::place::shell;
-use super::report::{bytes, duration, percent, thousands};
+use super::next;
 use super::stages::Road;
 use crate::{Error, Result};
 
@@ -104,7 +103,7 @@ pub(super) struct Figures {
     /// Seconds by stage, over all runs in the folder.
     pub(super) stages: Vec<Entry>,
     pub(super) seconds: f64,
-    /// Of this process; `None` where the system does not tell.
+    /// The most that any run in the folder has held; `None` where the system does not tell.
     pub(super) peak_memory_bytes: Option<u64>,
     pub(super) machine: Machine,
     pub(super) seeds: Seeds,
@@ -134,70 +133,15 @@ impl Figures {
             captions: captions(&measured.captions),
             seconds: stages.iter().map(|entry| entry.seconds).sum(),
             stages,
-            peak_memory_bytes: peak_memory(),
+            peak_memory_bytes: road.ledger.peak_memory(),
             machine: Machine::here(&road.place.lock_file()),
             seeds: Seeds {
                 training: task.run.seed,
                 sampling: task.samples.sampling.seed,
                 choice_of_captions: CHOICE_SEED,
             },
-            next: next(road),
+            next: next::commands(road),
         }
-    }
-
-    /// The lines for stdout.
-    pub(super) fn summary(&self) -> String {
-        let Self { crawl, codec, model, retrieval, captions, .. } = self;
-        let image = model.held_out_image.map_or_else(|| "not measured".to_owned(), |loss| format!("{loss:.3}"));
-        let lines = [
-            ("crawl", format!("{} of {} links gave a picture", thousands(crawl.pictures as u64), thousands(crawl.rows))),
-            (
-                "codec",
-                format!(
-                    "{:.2} dB PSNR on {} held-out pictures, {} of {} codes in use there",
-                    codec.psnr,
-                    codec.pictures,
-                    percent(codec.codes.usage),
-                    thousands(codec.codes.codebook_size as u64)
-                ),
-            ),
-            (
-                "model",
-                format!(
-                    "held-out image loss {image} nats per code; guessing by code frequency: {:.3}",
-                    model.code_frequency_baseline
-                ),
-            ),
-            (
-                "drawing",
-                format!(
-                    "nearest of {} training pictures is the right one for {} of {} captions: {} (top 5 {}, median rank {}, chance {})",
-                    thousands(retrieval.pictures as u64),
-                    retrieval.right(),
-                    retrieval.drawings,
-                    percent(retrieval.top_1),
-                    percent(retrieval.top_5),
-                    retrieval.median_rank,
-                    percent(retrieval.chance)
-                ),
-            ),
-            (
-                "captions",
-                format!(
-                    "exactly right for {} of {} training and {} of {} held-out pictures",
-                    captions.training_right, captions.training, captions.held_out_right, captions.held_out
-                ),
-            ),
-            (
-                "time",
-                format!(
-                    "{}; peak memory {}",
-                    duration(self.seconds),
-                    self.peak_memory_bytes.map_or_else(|| "unknown".to_owned(), bytes)
-                ),
-            ),
-        ];
-        lines.map(|(name, text)| format!("{name:>9}  {text}")).join("\n")
     }
 
     /// `demo.json`.
@@ -205,7 +149,8 @@ impl Figures {
     /// # Errors
     /// Never with figures that are finite.
     pub(super) fn json(&self) -> Result<String> {
-        let json = serde_json::to_string_pretty(self).map_err(|error| Error::config(format!("demo.json: {error}")))?;
+        let json = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::config(format!("demo.json: {error}")))?;
         Ok(json + "\n")
     }
 }
@@ -249,28 +194,4 @@ fn captions(captions: &Captions) -> CaptionFigures {
         held_out: captions.held_out.len(),
         held_out_right: Captions::right(&captions.held_out),
     }
-}
-
-/// Three commands over a link list of one's own, with the demo's codec, vocabulary and model.
-fn next(road: &Road) -> Vec<String> {
-    let path = |name: &str| road.place.config(name).display().to_string();
-    let codec = road.settings.codec().display().to_string();
-    let bpe = road.settings.rudolph.config.data.bpe.display().to_string();
-    let cargo = |package: &str| ["cargo", "run", "--package", package, "--"].map(str::to_owned);
-    let sets = |sets: &[String]| sets.iter().flat_map(|set| ["--set".to_owned(), set.clone()]).collect::<Vec<_>>();
-    let crawl = ["input.urls=links.csv", "input.columns=[]", "output.path=data/pairs"].map(str::to_owned);
-    let train = [
-        "data.tokens=data/tokens".to_owned(),
-        format!("data.codec={codec}"),
-        format!("data.bpe={bpe}"),
-        "data.train={}".to_owned(),
-        "data.held_out={}".to_owned(),
-        "run.out=runs/mine".to_owned(),
-    ];
-    let shards = ["shards", "data/pairs", "--codec", &codec, "--bpe", &bpe, "--out", "data/tokens"].map(str::to_owned);
-    vec![
-        shell([&cargo("pipeline")[..], &["crawl".to_owned(), path("crawl.toml")], &sets(&crawl)].concat()),
-        shell([&cargo("tokenize")[..], &shards].concat()),
-        shell([&cargo("train")[..], &[path("rudolph.toml")], &sets(&train)].concat()),
-    ]
 }

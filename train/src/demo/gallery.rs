@@ -67,13 +67,19 @@ impl Gallery {
         let mut gallery = Self::default();
         for pair in pairs::open(&folder.to_string_lossy())? {
             let pair = pair?;
-            let reason = pair.reason.map_or_else(|| pair.status.code().to_owned(), |reason| reason.code().to_owned());
+            let reason =
+                pair.reason.map_or_else(|| pair.status.code().to_owned(), |reason| reason.code().to_owned());
             *gallery.reasons.entry(reason).or_default() += 1;
             let Some(png) = pair.image.clone() else { continue };
             let picture = decode(&png, &DecodeOptions::default())
                 .map_err(|reason| Error::data(folder, format!("picture {}: {}", pair.key, reason.text())))?;
             let captions = CAPTIONS.map(|column| pair.text(column).unwrap_or_default().to_owned());
-            gallery.items.push(Item { captions, training: pair.text("split") == Some("train"), picture, png });
+            gallery.items.push(Item {
+                captions,
+                training: pair.text("split") == Some("train"),
+                picture,
+                png,
+            });
         }
         Ok(gallery)
     }

@@ -9,7 +9,7 @@
 //! | [`Args`], `place`, `data`, `tar`, `serve` | flags, folders, the pictures and their host |
 //! | `stages`, `ledger` | the stages in order, and how long each took |
 //! | `gallery`, `measure`, `figures`, `machine` | what came out |
-//! | `report` | the page |
+//! | `summary`, `next`, `report` | the lines at the end, how to go on, the page |
 
 mod data;
 mod figures;
@@ -17,11 +17,13 @@ mod gallery;
 mod ledger;
 mod machine;
 mod measure;
+mod next;
 mod options;
 mod place;
 mod report;
 mod serve;
 mod stages;
+mod summary;
 mod tar;
 
 pub use options::Args;
@@ -57,7 +59,9 @@ fn explain(error: Error) -> Error {
         Error::Changed { .. } | Error::Pipeline(pipeline::Error::OtherPlan { .. }) => {
             Error::config(error.to_string()).with_hint(hint)
         }
-        Error::Tokenize(tokenize::Error::Pipeline(error @ pipeline::Error::Interrupted { .. })) => error.into(),
+        Error::Tokenize(tokenize::Error::Pipeline(error @ pipeline::Error::Interrupted { .. })) => {
+            error.into()
+        }
         Error::Tokenize(tokenize::Error::Pipeline(error @ pipeline::Error::OtherPlan { .. })) => {
             Error::config(error.to_string()).with_hint(hint)
         }
@@ -78,7 +82,10 @@ fn finish(args: &Args, figures: &Figures) -> Result<u8> {
     let report = args.out.join("report.html");
     print(&figures.summary())?;
     print(&format!("\nreport: {}", full(&report)))?;
-    print(&format!("\nThe same with your own links (a table with the columns url and caption):\n{}", figures.next.join("\n")))?;
+    print(&format!(
+        "\nThe same with your own links (a table with the columns url and caption):\n{}",
+        figures.next.join("\n")
+    ))?;
     Ok(0)
 }
 
@@ -92,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_changed_configuration_points_to_the_demos_own_flags() {
-        let changed = Error::Changed { path: "demo-out/rudolph".into(), changes: vec!["  run.steps: 1 -> 2".into()] };
+        let changed =
+            Error::Changed { path: "demo-out/rudolph".into(), changes: vec!["  run.steps: 1 -> 2".into()] };
         let error = explain(changed);
         assert!(error.to_string().contains("run.steps: 1 -> 2"));
         assert!(error.hint().unwrap().contains("--out DIR"));

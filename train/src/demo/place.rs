@@ -24,8 +24,9 @@ impl Place {
         if configs.join("data").is_dir() {
             return Ok(Self { configs, out: out.to_owned() });
         }
-        Err(Error::config(format!("{}: the demo's data is gone", configs.join("data").display()))
-            .with_hint("the demo reads it from the repository that it was built in; run `cargo demo` in a clone"))
+        Err(Error::config(format!("{}: the demo's data is gone", configs.join("data").display())).with_hint(
+            "the demo reads it from the repository that it was built in; run `cargo demo` in a clone",
+        ))
     }
 
     /// A file of `configs/demo`.

@@ -31,15 +31,15 @@ impl Server {
     /// The system gives no port or no thread.
     pub(super) fn start(data: &Data) -> Result<Self> {
         let whole = Bytes::from_owner(Arc::clone(&data.archive));
-        let file = |member: &super::tar::Member| (format!("/{}", member.name), whole.slice(member.place.clone()));
+        let file =
+            |member: &super::tar::Member| (format!("/{}", member.name), whole.slice(member.place.clone()));
         let files: Files = Arc::new(data.members.iter().map(file).collect());
         let failed = || Error::io("127.0.0.1:0");
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(failed())?;
         listener.set_nonblocking(true).map_err(failed())?;
         let address = listener.local_addr().map_err(failed())?;
         let (stop, stopped) = oneshot::channel();
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed())?;
         let work = move || runtime.block_on(serve(listener, files, stopped));
         let thread = std::thread::Builder::new().name("demo-server".into()).spawn(work).map_err(failed())?;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })

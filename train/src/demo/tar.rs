@@ -40,7 +40,8 @@ pub(super) fn members(path: &Path, bytes: &[u8]) -> Result<Vec<Member>> {
 /// The size in a header whose check sum is right: the sum of its bytes, those of the sum itself taken as spaces.
 fn checked_size(header: &[u8]) -> Option<usize> {
     let blank = |i: usize| (148..156).contains(&i);
-    let sum: usize = header.iter().enumerate().map(|(i, byte)| if blank(i) { 32 } else { usize::from(*byte) }).sum();
+    let sum: usize =
+        header.iter().enumerate().map(|(i, byte)| if blank(i) { 32 } else { usize::from(*byte) }).sum();
     (octal(&header[148..156])? == sum).then(|| octal(&header[124..136])).flatten()
 }
 

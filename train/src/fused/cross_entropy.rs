@@ -11,9 +11,8 @@ fn log_sum_exp(row: &[f32]) -> f32 {
 
 /// `log Σ e^logits − logits[target]` per row of `width` logits; a target outside gives NaN.
 pub(super) fn forward(logits: &[f32], targets: &[usize], width: usize) -> Vec<f32> {
-    let nll = |(row, &target): (&[f32], &usize)| {
-        row.get(target).map_or(f32::NAN, |logit| log_sum_exp(row) - logit)
-    };
+    let nll =
+        |(row, &target): (&[f32], &usize)| row.get(target).map_or(f32::NAN, |logit| log_sum_exp(row) - logit);
     logits.par_chunks(width).zip(targets.par_iter()).map(nll).collect()
 }
 

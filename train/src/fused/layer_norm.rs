@@ -30,7 +30,12 @@ pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> 
 }
 
 /// Gradients of input, weight and bias.
-pub(super) fn backward(grad: &[f32], x: &[f32], weight: &[f32], epsilon: f32) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+pub(super) fn backward(
+    grad: &[f32],
+    x: &[f32],
+    weight: &[f32],
+    epsilon: f32,
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let d = weight.len();
     let mut dx = vec![0.0; x.len()];
     let parts: Vec<(Vec<f32>, Vec<f32>)> = dx
@@ -59,8 +64,7 @@ fn backward_row(
     (dw, db): (&mut [f32], &mut [f32]),
 ) {
     let (mean, scale) = moments(x, epsilon);
-    for ((((dx, dw), db), (&x, &g)), &w) in
-        dx.iter_mut().zip(dw).zip(db).zip(x.iter().zip(grad)).zip(weight)
+    for ((((dx, dw), db), (&x, &g)), &w) in dx.iter_mut().zip(dw).zip(db).zip(x.iter().zip(grad)).zip(weight)
     {
         *dx = g * w;
         *dw += g * (x - mean) * scale;

@@ -84,13 +84,15 @@ pub enum Event<'a> {
 pub struct Talk {
     common: Common,
     progress: Option<Progress>,
+    /// Steps in all.
+    steps: u64,
 }
 
 impl Talk {
     /// Talks as the common flags ask.
     #[must_use]
     pub fn new(common: Common) -> Self {
-        Self { common, progress: None }
+        Self { common, progress: None, steps: 0 }
     }
 
     /// Tells one event.
@@ -117,8 +119,9 @@ impl Talk {
             }
             Event::Stepped { step } => self.progress.iter().for_each(|progress| progress.set(step)),
             Event::Logged { step, metrics, rate, facts } => {
-                let items = rate * facts.items_per_step as f64;
-                self.say(&format!("step {step}  {}  {} {}/s", numbers(metrics), short(items), facts.items));
+                let speed = format!("{} {}/s", short(rate * facts.items_per_step as f64), facts.items);
+                let left = clock((self.steps.saturating_sub(step) as f64 / rate) as u64);
+                self.say(&format!("step {step}  {}  {speed}  {left} left", numbers(metrics)));
             }
             Event::Validated { step, metrics } => {
                 self.say(&format!("step {step}  held out: {}", numbers(metrics)));

@@ -66,6 +66,7 @@ impl Folder {
     /// The disk refuses.
     pub fn begin(&self) -> Result<()> {
         sweep(&self.path)?;
+        sweep(&self.samples()?)?;
         if self.fresh {
             self.clear()?;
         }
@@ -192,9 +193,11 @@ fn sync(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Hidden files do not count: they are the lock, and what a killed process left.
 fn is_empty(dir: &Path) -> Result<bool> {
     let mut entries = std::fs::read_dir(dir).map_err(Error::io(dir))?;
-    Ok(entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK)))
+    let hidden = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    Ok(entries.all(|entry| entry.is_ok_and(hidden)))
 }
 
 fn lock(dir: &Path) -> Result<File> {
@@ -292,6 +295,36 @@ mod tests {
         let fresh = Opening { fresh: true, ..Opening::default() };
         let error = open(dir.path(), CONFIG, &fresh).unwrap_err();
         assert!(error.to_string().contains("not a run folder"), "{error}");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        for name in [
+            ".run.toml.77-0.tmp",
+            ".model.tmp/weights.safetensors",
+            ".model.old/a",
+            "samples/.a.png.77-1.tmp",
+        ] {
+            pipeline::atomic::write(run.join(name), "x").unwrap();
+        }
+        let fresh = tempfile::tempdir().unwrap();
+        pipeline::atomic::write(fresh.path().join("run/.run.toml.77-0.tmp"), "x").unwrap();
+        drop(open(fresh.path(), CONFIG, &Opening::default()).unwrap());
+        pipeline::atomic::write(run.join("run.toml"), CONFIG).unwrap();
+        drop(open(dir.path(), CONFIG, &Opening::default()).unwrap());
+        let names = |dir: &Path| -> Vec<_> {
+            let mut names: Vec<_> = dir
+                .read_dir()
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&run), [".lock", "checkpoints", "run.toml", "samples"]);
+        assert!(names(&run.join("samples")).is_empty());
     }
 
     #[test]

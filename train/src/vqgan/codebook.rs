@@ -113,7 +113,14 @@ mod tests {
     #[test]
     fn idle_rows_move_onto_latents_and_used_rows_stay() {
         let device = Device::flex().autodiff();
-        let shape = VqGanConfig { ch: 8, ch_mult: vec![1], groups: 4, embed_dim: 4, n_embed: 6, ..VqGanConfig::default() };
+        let shape = VqGanConfig {
+            ch: 8,
+            ch_mult: vec![1],
+            groups: 4,
+            embed_dim: 4,
+            n_embed: 6,
+            ..VqGanConfig::default()
+        };
         let quantizer = shape.init(&device).unwrap().quantize;
         let config = RestartConfig { after: 2, until: 0 };
         let latents = Tensor::<4>::random([1, 4, 2, 2], Distribution::Uniform(5.0, 6.0), &device);

@@ -53,8 +53,8 @@ impl VqGanLearner {
         let device = device.clone().autodiff();
         device.seed(task.run.seed);
         let (train, valid) = Pictures::load(&task.data)?;
-        let adversary = (task.adversary.weight > 0.0)
-            .then(|| Adversary::new(&task.adversary, &task.optim, &device));
+        let adversary =
+            (task.adversary.weight > 0.0).then(|| Adversary::new(&task.adversary, &task.optim, &device));
         Ok(Self {
             order: Order::new(task.run.seed, train.len(), task.data.batch_size),
             model: task.model.init(&device)?,
@@ -181,7 +181,7 @@ impl Learner for VqGanLearner {
             adversary.optim.save(&dir.join("discriminator_optim.safetensors"))?;
         }
         let idle = self.idle.steps().iter().map(u64::to_string).collect::<Vec<_>>().join("\n");
-        Ok(pipeline::atomic::write(&dir.join("idle.txt"), idle)?)
+        Ok(pipeline::atomic::write(dir.join("idle.txt"), idle)?)
     }
 
     fn load(&mut self, dir: &Path) -> Result<()> {
@@ -196,14 +196,15 @@ impl Learner for VqGanLearner {
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         let steps: Option<Vec<u64>> = text.lines().map(|line| line.parse().ok()).collect();
         let steps = steps.filter(|steps| steps.len() == self.task.model.n_embed);
-        self.idle = Idle::from_steps(steps.ok_or_else(|| Error::weights(&path, "not one count per codebook row"))?);
+        self.idle =
+            Idle::from_steps(steps.ok_or_else(|| Error::weights(&path, "not one count per codebook row"))?);
         Ok(())
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
         self.model.save(&dir.join("vqgan.safetensors"), Precision::Half)?;
         let config = pipeline::settings::to_toml(&self.task.model)?;
-        Ok(pipeline::atomic::write(&dir.join("vqgan.toml"), config)?)
+        Ok(pipeline::atomic::write(dir.join("vqgan.toml"), config)?)
     }
 
     fn facts(&self) -> Facts {

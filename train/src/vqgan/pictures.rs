@@ -109,10 +109,8 @@ impl Pictures {
         let side = self.side;
         let picture = &self.bytes[row * self.stride()..][..self.stride()];
         let flip = augment.flip && random.random_bool(0.5);
-        let (dx, dy) = (
-            random.random_range(0..=2 * augment.shift),
-            random.random_range(0..=2 * augment.shift),
-        );
+        let (dx, dy) =
+            (random.random_range(0..=2 * augment.shift), random.random_range(0..=2 * augment.shift));
         let mut channels = [0, 1, 2];
         if augment.permute_channels && random.random_bool(0.5) {
             channels.shuffle(random);
@@ -148,7 +146,8 @@ fn read(config: &PicturesConfig) -> Result<(Vec<Picture>, Vec<Picture>)> {
     let (mut train, mut valid) = (Vec::new(), Vec::new());
     for pair in pairs::open(&config.pairs.to_string_lossy())? {
         let pair = pair?;
-        let Some(picture) = pair.image.and_then(|bytes| decode(&bytes, &DecodeOptions::default()).ok()) else {
+        let Some(picture) = pair.image.and_then(|bytes| decode(&bytes, &DecodeOptions::default()).ok())
+        else {
             continue;
         };
         match pair.extra.get(&config.split) {
@@ -195,7 +194,8 @@ mod tests {
         let plain: Vec<f32> = set.range(0, 1, &device).into_data().iter::<f32>().collect();
         let mut moved = false;
         for seed in 0..20 {
-            let changed: Vec<f32> = set.batch(&[0], &augment, seed, &device).into_data().iter::<f32>().collect();
+            let changed: Vec<f32> =
+                set.batch(&[0], &augment, seed, &device).into_data().iter::<f32>().collect();
             assert!(changed.iter().all(|value| plain.contains(value)));
             moved |= changed != plain;
         }

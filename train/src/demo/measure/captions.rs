@@ -63,7 +63,9 @@ fn greedy(road: &Road, items: &[&Item], bundle: &Bundle) -> Result<Vec<Captioned
         road.interrupt.check()?;
         let pictures: Vec<_> = items.iter().map(|item| item.picture.clone()).collect();
         let captions = bundle.caption(&pictures, &how)?;
-        captioned.extend(items.iter().zip(captions).map(|(item, caption)| Captioned { item: (*item).clone(), caption }));
+        captioned.extend(
+            items.iter().zip(captions).map(|(item, caption)| Captioned { item: (*item).clone(), caption }),
+        );
     }
     Ok(captioned)
 }
@@ -75,7 +77,8 @@ mod tests {
 
     #[test]
     fn case_and_spaces_do_not_count() {
-        let captioned = |caption: &str| Captioned { item: item("Red Cat", true, [0; 3]), caption: caption.into() };
+        let captioned =
+            |caption: &str| Captioned { item: item("Red Cat", true, [0; 3]), caption: caption.into() };
         let all = ["red  cat", "ПО-русски red cat", "red"].map(captioned);
         assert_eq!(Captions::right(&all), 2);
     }

@@ -8,8 +8,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::super::gallery::{Gallery, Item, Language, spread};
 use super::super::stages::Road;
-use super::retrieval::Retrieval;
 use super::CHOICE_SEED;
+use super::retrieval::Retrieval;
 use crate::Result;
 use crate::bundle::Bundle;
 use crate::draw::Drawing;
@@ -45,7 +45,8 @@ pub(super) fn draw(road: &Road, gallery: &Gallery, bundle: &Bundle) -> Result<Dr
     let training = gallery.training();
     let chosen = choose(training.len());
     let language = |turn: usize| Language::ALL[turn % 2];
-    let mut prompts: Vec<_> = chosen.iter().enumerate().map(|(turn, i)| (training[*i], language(turn))).collect();
+    let mut prompts: Vec<_> =
+        chosen.iter().enumerate().map(|(turn, i)| (training[*i], language(turn))).collect();
     let held_out = spread(&gallery.held_out(), HELD_OUT);
     prompts.extend(held_out.iter().flat_map(|item| Language::ALL.map(|language| (*item, language))));
     let pictures = pictures(road, bundle, &prompts)?;
@@ -69,11 +70,16 @@ fn choose(pictures: usize) -> Vec<usize> {
 /// What `train sample` draws for these prompts, with the sampling of the configuration.
 fn pictures(road: &Road, bundle: &Bundle, prompts: &[(&Item, Language)]) -> Result<Vec<Picture>> {
     let sampling = road.settings.rudolph.config.samples.sampling;
-    let texts: Vec<_> = prompts.iter().map(|(item, language)| bundle.bpe.encode(item.caption(*language))).collect();
+    let texts: Vec<_> =
+        prompts.iter().map(|(item, language)| bundle.bpe.encode(item.caption(*language))).collect();
     let drawings = Drawing::of_texts(texts.iter().map(Vec::as_slice));
     let grid = bundle.model.config().grid;
-    let progress =
-        Progress::start(road.common.progress_style(), "codes", Some((drawings.len() * grid * grid) as u64), 0);
+    let progress = Progress::start(
+        road.common.progress_style(),
+        "codes",
+        Some((drawings.len() * grid * grid) as u64),
+        0,
+    );
     let mut pictures = Vec::with_capacity(drawings.len());
     for batch in drawings.chunks(BATCH) {
         road.interrupt.check()?;

@@ -83,7 +83,8 @@ fn codec(road: &Road, bundle: &Bundle) -> Result<CodecCheck> {
         sample: 0,
         images: RECONSTRUCTIONS,
     };
-    let (report, samples) = verify(&options, &bundle.codec, pipeline::progress::ProgressStyle::Quiet, &road.interrupt)?;
+    let (report, samples) =
+        verify(&options, &bundle.codec, pipeline::progress::ProgressStyle::Quiet, &road.interrupt)?;
     let sha256 = tokenize::codec::Codec::load(road.settings.codec(), &device::open("cpu")?)?.sha256;
     Ok(CodecCheck { name: road.settings.codec().display().to_string(), sha256, report, samples })
 }
@@ -96,7 +97,9 @@ fn facts(road: &Road, bundle: &Bundle) -> Result<ModelFacts> {
         vocab_size: task.model.text_vocab,
         ..Expected::default()
     };
-    let load = |filter: &Where| Ok::<_, crate::Error>(Tokens::load(&task.data.tokens, filter, &expected)?.with_images());
+    let load = |filter: &Where| {
+        Ok::<_, crate::Error>(Tokens::load(&task.data.tokens, filter, &expected)?.with_images())
+    };
     let (train, held_out) = (load(&task.data.train)?, load(&task.data.held_out)?);
     Ok(ModelFacts {
         parameters: bundle.model.size(),

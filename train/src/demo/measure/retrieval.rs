@@ -32,9 +32,12 @@ impl Retrieval {
     /// A picture's rank is one more than the number of pictures that are strictly nearer, so copies of the right
     /// picture count as right.
     pub(super) fn measure(asked: &[(&Picture, usize)], pictures: &[&Picture]) -> Self {
-        let found: Vec<(usize, usize)> = asked.par_iter().map(|(drawing, right)| rank(drawing, *right, pictures)).collect();
+        let found: Vec<(usize, usize)> =
+            asked.par_iter().map(|(drawing, right)| rank(drawing, *right, pictures)).collect();
         let (ranks, nearest): (Vec<usize>, Vec<usize>) = found.into_iter().unzip();
-        let share = |most: usize| ranks.iter().filter(|rank| **rank <= most).count() as f64 / ranks.len().max(1) as f64;
+        let share = |most: usize| {
+            ranks.iter().filter(|rank| **rank <= most).count() as f64 / ranks.len().max(1) as f64
+        };
         let mut sorted = ranks.clone();
         sorted.sort_unstable();
         Self {
@@ -60,7 +63,8 @@ fn rank(drawing: &Picture, right: usize, pictures: &[&Picture]) -> (usize, usize
     let distances: Vec<u64> = pictures.iter().map(|picture| distance(drawing, picture)).collect();
     let own = distances[right];
     let nearer = distances.iter().filter(|distance| **distance < own).count();
-    let nearest = distances.iter().enumerate().min_by_key(|(_, distance)| **distance).map_or(right, |(index, _)| index);
+    let nearest =
+        distances.iter().enumerate().min_by_key(|(_, distance)| **distance).map_or(right, |(index, _)| index);
     (nearer + 1, if nearer == 0 { right } else { nearest })
 }
 
@@ -75,7 +79,8 @@ mod tests {
 
     #[test]
     fn ranks_count_strictly_nearer_pictures() {
-        let greys = |greys: &[u8]| greys.iter().map(|grey| Picture::filled(2, 2, [*grey; 3])).collect::<Vec<_>>();
+        let greys =
+            |greys: &[u8]| greys.iter().map(|grey| Picture::filled(2, 2, [*grey; 3])).collect::<Vec<_>>();
         // The third picture is a copy of the second.
         let pictures = greys(&[0, 100, 100, 200]);
         let pictures: Vec<&Picture> = pictures.iter().collect();

@@ -58,9 +58,14 @@ impl Chart {
     }
 
     fn legend(&self) -> String {
-        let entry = |class: &str, name: &str| format!("<span><i class=\"{class}\"></i>{}</span>", escape(name));
+        let entry =
+            |class: &str, name: &str| format!("<span><i class=\"{class}\"></i>{}</span>", escape(name));
         let series = self.series.iter().map(|series| entry(series.class, &series.name));
-        series.chain(self.reference.iter().map(|(name, value)| entry("reference", &format!("{name} {value:.3}")))).collect()
+        series
+            .chain(
+                self.reference.iter().map(|(name, value)| entry("reference", &format!("{name} {value:.3}"))),
+            )
+            .collect()
     }
 
     fn svg(&self) -> String {
@@ -79,17 +84,21 @@ impl Chart {
         let (left, right, bottom) = (LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM);
         for tick in ticks(scale.y.0, scale.y.1, 5) {
             let y = scale.y(tick);
-            *svg += &format!("<line class=\"grid\" x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n");
+            *svg +=
+                &format!("<line class=\"grid\" x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n");
             *svg += &text("y", left - 6.0, y + 4.0, &label(tick));
         }
         for tick in ticks(scale.x.0, scale.x.1, 5) {
             *svg += &text("x", scale.x(tick), bottom + 16.0, &label(tick));
         }
         *svg += &text("x", (left + right) / 2.0, HEIGHT - 4.0, &self.x_label);
-        *svg += &format!("<line class=\"axis\" x1=\"{left}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>\n");
+        *svg +=
+            &format!("<line class=\"axis\" x1=\"{left}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>\n");
         if let Some((_, value)) = self.reference {
             let y = scale.y(value);
-            *svg += &format!("<line class=\"reference\" x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n");
+            *svg += &format!(
+                "<line class=\"reference\" x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\n"
+            );
         }
         for series in &self.series {
             let at = |(x, y): &(f64, f64)| format!("{:.1},{:.1}", scale.x(*x), scale.y(*y));
@@ -104,7 +113,12 @@ impl Chart {
 
     /// From 0 to the last step, and over all values with a little room.
     fn scale(&self) -> Option<Scale> {
-        let points = || self.series.iter().flat_map(|series| &series.points).filter(|(x, y)| x.is_finite() && y.is_finite());
+        let points = || {
+            self.series
+                .iter()
+                .flat_map(|series| &series.points)
+                .filter(|(x, y)| x.is_finite() && y.is_finite())
+        };
         let last = points().map(|(x, _)| *x).reduce(f64::max)?;
         let values = || points().map(|(_, y)| *y).chain(self.reference.iter().map(|(_, value)| *value));
         let (low, high) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
@@ -121,7 +135,8 @@ fn text(class: &str, x: f64, y: f64, text: &str) -> String {
 fn ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
     let raw = (high - low) / most as f64;
     let power = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= raw * 0.999);
+    let step =
+        [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= raw * 0.999);
     let step = step.unwrap_or(10.0 * power);
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
@@ -148,7 +163,10 @@ mod tests {
     #[test]
     fn ticks_are_round_and_inside() {
         assert_eq!(ticks(0.0, 1500.0, 5), [0.0, 500.0, 1000.0, 1500.0]);
-        assert_eq!(ticks(3.9, 7.1, 5).iter().map(|tick| label(*tick)).collect::<Vec<_>>(), ["4", "5", "6", "7"]);
+        assert_eq!(
+            ticks(3.9, 7.1, 5).iter().map(|tick| label(*tick)).collect::<Vec<_>>(),
+            ["4", "5", "6", "7"]
+        );
         assert_eq!([0.25, 1500.0, 20_000.0].map(label), ["0.25", "1.5k", "20k"]);
     }
 

@@ -11,11 +11,15 @@ use crate::Result;
 pub(super) fn training(figures: &Figures, gallery: &Gallery, drawings: &Drawings) -> Result<String> {
     let retrieval = &figures.retrieval;
     let pictures = gallery.training();
-    let found = drawings.training.iter().zip(drawings.retrieval.ranks.iter().zip(&drawings.retrieval.nearest));
+    let found =
+        drawings.training.iter().zip(drawings.retrieval.ranks.iter().zip(&drawings.retrieval.nearest));
     let mut cards = String::new();
     for (Drawn { item, language, picture: drawing }, (rank, nearest)) in found {
         let caption = item.caption(*language);
-        let mut row = vec![("drawn", picture(drawing, &format!("drawing of {caption}"))?), ("real", image(&item.png, caption))];
+        let mut row = vec![
+            ("drawn", picture(drawing, &format!("drawing of {caption}"))?),
+            ("real", image(&item.png, caption)),
+        ];
         let badge = match pictures.get(*nearest) {
             Some(nearest) if *rank > 1 => {
                 row.push(("nearest", image(&nearest.png, nearest.caption(*language))));
@@ -51,7 +55,10 @@ pub(super) fn held_out(drawings: &Drawings) -> Result<String> {
                 Language::English => "from English",
                 Language::Russian => "from Russian",
             };
-            row.push((name, picture(&drawn.picture, &format!("drawing of {}", item.caption(drawn.language)))?));
+            row.push((
+                name,
+                picture(&drawn.picture, &format!("drawing of {}", item.caption(drawn.language)))?,
+            ));
         }
         cards += &card(&row, &names(item));
     }

@@ -29,7 +29,10 @@ pub(super) fn escape(text: &str) -> String {
 /// A PNG inside the page.
 pub(super) fn image(png: &[u8], alt: &str) -> String {
     let data = STANDARD.encode(png);
-    format!(r#"<img width="{SIDE}" height="{SIDE}" alt="{}" src="data:image/png;base64,{data}">"#, escape(alt))
+    format!(
+        r#"<img width="{SIDE}" height="{SIDE}" alt="{}" src="data:image/png;base64,{data}">"#,
+        escape(alt)
+    )
 }
 
 /// A picture inside the page.
@@ -81,7 +84,10 @@ mod tests {
     fn text_cannot_leave_its_place() {
         assert_eq!(escape("<b a=\"'&'\">«кот»"), "&lt;b a=&quot;&#39;&amp;&#39;&quot;&gt;«кот»");
         let image = image(&[1, 2, 3], "a \"cat\"");
-        assert_eq!(image, r#"<img width="64" height="64" alt="a &quot;cat&quot;" src="data:image/png;base64,AQID">"#);
+        assert_eq!(
+            image,
+            r#"<img width="64" height="64" alt="a &quot;cat&quot;" src="data:image/png;base64,AQID">"#
+        );
         assert!(card(&[("<i>", image)], &line("ru", "a<b")).contains("<p lang=\"ru\">a&lt;b</p>"));
     }
 }

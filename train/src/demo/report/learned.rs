@@ -22,16 +22,22 @@ pub(super) fn tiles(figures: &Figures) -> String {
     let (model, retrieval) = (&figures.model, &figures.retrieval);
     let tiles = [
         (
-            format!("{} / {}", thousands(figures.crawl.pictures as u64), thousands(figures.crawl.rows)),
-            "links with a picture".to_owned(),
+            thousands(figures.crawl.pictures as u64),
+            format!("of {} links gave a picture", thousands(figures.crawl.rows)),
         ),
         (
             format!("{:.1} dB", figures.codec.psnr),
-            format!("PSNR of the codec on held-out pictures, {} of its codes in use there", percent(figures.codec.codes.usage)),
+            format!(
+                "PSNR of the codec on held-out pictures, {} of its codes in use there",
+                percent(figures.codec.codes.usage)
+            ),
         ),
         (
             loss(model.held_out_image),
-            format!("held-out image loss, nats per code; guessing by frequency gives {:.3}", model.code_frequency_baseline),
+            format!(
+                "held-out image loss, nats per code; guessing by frequency gives {:.3}",
+                model.code_frequency_baseline
+            ),
         ),
         (
             percent(retrieval.top_1),
@@ -60,15 +66,26 @@ pub(super) fn losses(figures: &Figures, measured: &Measured) -> String {
         chart(&measured.curves, "left", "Left text: nats per id, pads included", None),
         chart(&measured.curves, "right", "Right text: nats per id", None),
     ];
-    let codec = measured.codec_curves.iter().map(|curves| chart(curves, "psnr", "Codec: PSNR in dB, held out", None));
+    let codec =
+        measured.codec_curves.iter().map(|curves| chart(curves, "psnr", "Codec: PSNR in dB, held out", None));
     let rows = [
         ("held-out image loss after the last step", loss(model.held_out_image)),
         ("lowest held-out image loss", loss(model.best_held_out_image)),
         ("guessing each code by its frequency in training", format!("{:.3}", model.code_frequency_baseline)),
         ("training image loss at the end", loss(model.train_image)),
-        ("held-out left-text and right-text loss", format!("{} and {}", loss(model.held_out_left), loss(model.held_out_right))),
+        (
+            "held-out left-text and right-text loss",
+            format!("{} and {}", loss(model.held_out_left), loss(model.held_out_right)),
+        ),
         ("steps × rows per step", format!("{} × {}", thousands(model.steps), model.batch_size)),
-        ("training and held-out rows", format!("{} and {}", thousands(model.training_rows as u64), thousands(model.held_out_rows as u64))),
+        (
+            "training and held-out rows",
+            format!(
+                "{} and {}",
+                thousands(model.training_rows as u64),
+                thousands(model.held_out_rows as u64)
+            ),
+        ),
     ];
     let charts: String = charts.into_iter().chain(codec).map(|chart| chart.html()).collect();
     format!(
@@ -79,7 +96,10 @@ pub(super) fn losses(figures: &Figures, measured: &Measured) -> String {
 }
 
 fn chart(curves: &Curves, metric: &str, title: &str, reference: Option<(String, f64)>) -> Chart {
-    let series = [("training batches", "train", curves.train(metric)), ("held out", "held-out", curves.held_out(metric))];
+    let series = [
+        ("training batches", "train", curves.train(metric)),
+        ("held out", "held-out", curves.held_out(metric)),
+    ];
     let series = series.into_iter().filter(|(_, _, points)| !points.is_empty());
     Chart {
         title: title.to_owned(),
@@ -91,7 +111,8 @@ fn chart(curves: &Curves, metric: &str, title: &str, reference: Option<(String, 
 
 /// Times, machine, versions and seeds.
 pub(super) fn machine(figures: &Figures) -> String {
-    let stages: Vec<_> = figures.stages.iter().map(|entry| (entry.stage.clone(), duration(entry.seconds))).collect();
+    let stages: Vec<_> =
+        figures.stages.iter().map(|entry| (entry.stage.clone(), duration(entry.seconds))).collect();
     let (machine, seeds) = (&figures.machine, &figures.seeds);
     let known = |text: &str| if text.is_empty() { "unknown".to_owned() } else { text.to_owned() };
     let memory = if machine.memory_bytes == 0 { "unknown".to_owned() } else { bytes(machine.memory_bytes) };
@@ -100,7 +121,14 @@ pub(super) fn machine(figures: &Figures) -> String {
         ("memory", memory),
         ("system", machine.system.clone()),
         ("versions", format!("troika {}, burn {}", machine.troika, known(&machine.burn))),
-        ("vocabulary", format!("{} entries, sha256 {}", thousands(figures.vocabulary.size as u64), figures.vocabulary.sha256)),
+        (
+            "vocabulary",
+            format!(
+                "{} entries, sha256 {}",
+                thousands(figures.vocabulary.size as u64),
+                figures.vocabulary.sha256
+            ),
+        ),
         (
             "seeds",
             format!(
@@ -121,7 +149,9 @@ pub(super) fn machine(figures: &Figures) -> String {
 pub(super) fn next(figures: &Figures) -> String {
     format!(
         "{}<pre>{}</pre>",
-        paragraph("links.csv is a table with the columns url and caption. The codec and the vocabulary are those of this demo."),
+        paragraph(
+            "links.csv is a table with the columns url and caption. The codec and the vocabulary are those of this demo."
+        ),
         escape(&figures.next.join("\n"))
     )
 }

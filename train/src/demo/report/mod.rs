@@ -23,16 +23,21 @@ const STYLE: &str = include_str!("style.css");
 /// A picture cannot be encoded.
 pub(super) fn page(figures: &Figures, gallery: &Gallery, measured: &Measured) -> Result<String> {
     let sections = [
-        ("crawl", "What was crawled", seen::crawl(figures, gallery)),
-        ("codec", "Pictures through the codec", seen::codec(figures, measured)?),
-        ("training", "How the losses fell", learned::losses(figures, measured)),
-        ("drawings", "Drawings of captions it has learned from", drawn::training(figures, gallery, &measured.drawings)?),
+        (
+            "drawings",
+            "Drawings of captions it has learned from",
+            drawn::training(figures, gallery, &measured.drawings)?,
+        ),
         ("new", "Drawings of captions it has never seen", drawn::held_out(&measured.drawings)?),
         ("captions", "Captions of pictures it has never seen", drawn::captions(figures, &measured.captions)),
+        ("training", "How the losses fell", learned::losses(figures, measured)),
+        ("codec", "Pictures through the codec", seen::codec(figures, measured)?),
+        ("crawl", "What was crawled", seen::crawl(figures, gallery)),
         ("how", "Time, machine, versions", learned::machine(figures)),
         ("next", "The same with your own links", learned::next(figures)),
     ];
-    let links: String = sections.iter().map(|(id, title, _)| format!("<a href=\"#{id}\">{}</a>", escape(title))).collect();
+    let links: String =
+        sections.iter().map(|(id, title, _)| format!("<a href=\"#{id}\">{}</a>", escape(title))).collect();
     let body: String = sections.iter().map(|(id, title, body)| section(id, title, body)).collect();
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

@@ -1,5 +1,7 @@
 //! The parts of the page about data: the crawl with its pictures, and the codec.
 
+use pipeline::reason::Reason;
+
 use super::super::figures::Figures;
 use super::super::gallery::{Gallery, Language, spread};
 use super::super::measure::Measured;
@@ -21,9 +23,16 @@ pub(super) fn crawl(figures: &Figures, gallery: &Gallery) -> String {
     ];
     let bar = |(name, count): (&str, u64)| {
         let share = 100.0 * count as f64 / crawl.rows.max(1) as f64;
-        format!("<span>{} {}</span><div><i style=\"width:{share:.2}%\"></i></div>\n", thousands(count), escape(name))
+        format!(
+            "<span>{} {}</span><div><i style=\"width:{share:.2}%\"></i></div>\n",
+            thousands(count),
+            escape(name)
+        )
     };
-    let reasons: Vec<_> = crawl.reasons.iter().map(|(code, count)| (code.clone(), thousands(*count))).collect();
+    let told = |code: &String| {
+        code.parse::<Reason>().map_or_else(|_| code.clone(), |reason| format!("{code}: {}", reason.text()))
+    };
+    let reasons: Vec<_> = crawl.reasons.iter().map(|(code, count)| (told(code), thousands(*count))).collect();
     let shown = spread(&gallery.items.iter().collect::<Vec<_>>(), THUMBNAILS);
     let cards: String = shown
         .into_iter()
@@ -34,7 +43,9 @@ pub(super) fn crawl(figures: &Figures, gallery: &Gallery) -> String {
         .collect();
     format!(
         "{}<div class=\"funnel\">\n{}</div>\n{}{}{}<div class=\"cards\">\n{cards}</div>",
-        paragraph("Every row of the link list is in the shards, with its picture or with the reason why there is none."),
+        paragraph(
+            "Every row of the link list is in the shards, with its picture or with the reason why there is none."
+        ),
         steps.map(bar).concat(),
         table(&reasons),
         paragraph(&format!(

@@ -18,7 +18,11 @@ impl Road {
         let links = self.place.out("links.tsv");
         pipeline::atomic::write(&links, data.links())?;
         self.settings.crawl.set(format!("net.resolve=[\"{HOST}={}\"]", server.address()))?;
-        let what = format!("{} links, served by this process at {}", thousands(data.emoji.len() as u64), server.address());
+        let what = format!(
+            "{} links, served by this process at {}",
+            thousands(data.emoji.len() as u64),
+            server.address()
+        );
         let command = self.settings.crawl.command(&["pipeline", "crawl"]);
         self.stage("crawl", &what, command, |road| {
             let options = RunOptions {
@@ -29,8 +33,11 @@ impl Road {
                 ..RunOptions::default()
             };
             let summary = run(&road.settings.crawl.config, &options)?;
-            let said =
-                format!("{} of {} rows have a picture", thousands(summary.successes()), thousands(summary.rows));
+            let said = format!(
+                "{} of {} rows have a picture",
+                thousands(summary.successes()),
+                thousands(summary.rows)
+            );
             Ok(Done { value: (), worked: !summary.already_done(), said })
         })
     }

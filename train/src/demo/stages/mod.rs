@@ -58,7 +58,17 @@ impl Road {
         let ledger = Ledger::open(&place.out("stages.json"), args.fresh)?;
         let stages = 6 + usize::from(args.from_scratch);
         let (common, interrupt) = (args.common.clone(), install());
-        Ok(Self { place, settings, common, interrupt, ledger, fresh: args.fresh, limit: args.limit, stages, begun: 0 })
+        Ok(Self {
+            place,
+            settings,
+            common,
+            interrupt,
+            ledger,
+            fresh: args.fresh,
+            limit: args.limit,
+            stages,
+            begun: 0,
+        })
     }
 
     /// Goes all the way and writes the report.
@@ -84,7 +94,12 @@ impl Road {
         let (page, json) = (self.place.out("report.html"), self.place.out("demo.json"));
         pipeline::atomic::write(&page, report::page(&figures, &gallery, &measured)?)?;
         pipeline::atomic::write(&json, figures.json()?)?;
-        self.say(&format!("{} and {}, {:.1} s", page.display(), json.display(), started.elapsed().as_secs_f64()));
+        self.say(&format!(
+            "{} and {}, {:.1} s",
+            page.display(),
+            json.display(),
+            started.elapsed().as_secs_f64()
+        ));
         Ok(figures)
     }
 

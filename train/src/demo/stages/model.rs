@@ -13,14 +13,18 @@ impl Road {
     pub(super) fn codec(&mut self) -> Result<()> {
         let Some(vqgan) = self.settings.vqgan.clone() else { return Ok(()) };
         let command = vqgan.command(&["train"]);
-        self.stage("codec", "a VQGAN, trained from random weights", command, |road| road.learn::<VqGanTask>(&vqgan.config))
+        self.stage("codec", "a VQGAN, trained from random weights", command, |road| {
+            road.learn::<VqGanTask>(&vqgan.config)
+        })
     }
 
     /// Trains the text-image model.
     pub(super) fn train(&mut self) -> Result<()> {
         let rudolph = self.settings.rudolph.clone();
         let command = rudolph.command(&["train"]);
-        self.stage("train", "RuDOLPH, from random weights", command, |road| road.learn::<RudolphTask>(&rudolph.config))
+        self.stage("train", "RuDOLPH, from random weights", command, |road| {
+            road.learn::<RudolphTask>(&rudolph.config)
+        })
     }
 
     /// Trains a task, or finds it trained.
@@ -41,6 +45,10 @@ impl Road {
             self.interrupt.check()?;
         }
         let run = task.run();
-        Ok(Done { value: (), worked, said: format!("{} steps, {}", run.steps, run.out.join("model").display()) })
+        Ok(Done {
+            value: (),
+            worked,
+            said: format!("{} steps, {}", run.steps, run.out.join("model").display()),
+        })
     }
 }

@@ -10,9 +10,9 @@ use tokenize::shards::ShardsConfig;
 
 use super::super::options::Sets;
 use super::super::place::{Place, command, set_path};
-use crate::Result;
 use crate::rudolph_task::RudolphTask;
 use crate::vqgan::VqGanTask;
+use crate::{Error, Result};
 
 /// A configuration with the file and the `--set` flags that made it.
 #[derive(Clone, Debug)]
@@ -60,13 +60,18 @@ impl Settings {
         let out = |key: &str, name: &str| set_path(key, &place.out(name));
         let codec = match from_scratch {
             true => place.out("vqgan/model/vqgan.safetensors"),
-            false => place.config("codec/vqgan.safetensors"),
+            false => present(place.config("codec/vqgan.safetensors"))?,
         };
         let codec = |key: &str| set_path(key, &codec);
         let crawl = vec![out("input.urls", "links.tsv"), out("output.path", "pairs")];
-        let tokens = vec![out("pairs", "pairs"), codec("codec"), out("bpe", "bpe.json"), out("out", "tokens")];
-        let rudolph =
-            vec![out("data.tokens", "tokens"), codec("data.codec"), out("data.bpe", "bpe.json"), out("run.out", "rudolph")];
+        let tokens =
+            vec![out("pairs", "pairs"), codec("codec"), out("bpe", "bpe.json"), out("out", "tokens")];
+        let rudolph = vec![
+            out("data.tokens", "tokens"),
+            codec("data.codec"),
+            out("data.bpe", "bpe.json"),
+            out("run.out", "rudolph"),
+        ];
         let vqgan = || {
             let sets = vec![out("data.pairs", "pairs"), out("run.out", "vqgan")];
             Configured::load(place.config("vqgan.toml"), sets, &wanted.vqgan)
@@ -82,5 +87,13 @@ impl Settings {
     /// The weights of the codec.
     pub(in super::super) fn codec(&self) -> &Path {
         &self.tokens.config.codec
+    }
+}
+
+fn present(codec: PathBuf) -> Result<PathBuf> {
+    match std::fs::metadata(&codec) {
+        Ok(_) => Ok(codec),
+        Err(error) => Err(Error::config(format!("{}: {error}", codec.display()))
+            .with_hint("the demo's codec comes with the repository; --from-scratch trains another one")),
     }
 }

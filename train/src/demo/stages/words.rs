@@ -16,8 +16,7 @@ impl Road {
         pipeline::atomic::write(&texts, captions(gallery))?;
         let size = self.settings.rudolph.config.model.text_vocab;
         let (input, output) = (texts.display().to_string(), path.display().to_string());
-        let command =
-            shell(["tokenize", "bpe", &input, "--vocab-size", &size.to_string(), "--out", &output]);
+        let command = shell(["tokenize", "bpe", &input, "--vocab-size", &size.to_string(), "--out", &output]);
         self.stage("bpe", "a vocabulary for Russian and English", command, |_| {
             let corpus = Corpus::find(&[texts], &[])?;
             let texts = corpus.texts().collect::<tokenize::Result<Vec<_>>>()?;
@@ -27,7 +26,11 @@ impl Road {
                 bpe.save(&path)?;
             }
             let saved = Bpe::load(&path)?;
-            let value = Vocabulary { size: saved.vocab_size(), sha256: saved.sha256().to_owned(), texts: texts.len() };
+            let value = Vocabulary {
+                size: saved.vocab_size(),
+                sha256: saved.sha256().to_owned(),
+                texts: texts.len(),
+            };
             let said = format!("{} entries from {} captions", value.size, value.texts);
             Ok(Done { value, worked, said })
         })
@@ -37,7 +40,9 @@ impl Road {
 
 fn captions(gallery: &Gallery) -> String {
     let training = gallery.training();
-    let lines = training.iter().flat_map(|item| Language::ALL.map(|language| format!("{}\n", item.caption(language))));
+    let lines = training
+        .iter()
+        .flat_map(|item| Language::ALL.map(|language| format!("{}\n", item.caption(language))));
     lines.collect()
 }
 

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Runs `cargo demo` and writes its figures to bench/RESULTS.md.
+
+    python3 bench/demo.py [--out DIR] [-- ARGUMENTS OF THE DEMO]
+
+Builds first, so that the clock sees the demo alone. Wall time, CPU seconds and peak memory come from the kernel
+(`wait4`), everything else from the demo's own `demo.json`. The section of this script in RESULTS.md is replaced; other
+sections stay.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "RESULTS.md"
+
+
+def build():
+    subprocess.run(["cargo", "build", "--package", "train", "--bin", "demo"], cwd=ROOT, check=True)
+    target = json.loads(
+        subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True).stdout
+    )["target_directory"]
+    return pathlib.Path(target) / "debug" / "demo"
+
+
+def measure(command):
+    """Wall seconds, CPU seconds, peak bytes and standard output of a command."""
+    started = time.monotonic()
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    first = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if status != 0:
+        sys.exit(f"{command[0]} failed with status {os.waitstatus_to_exitcode(status)}")
+    return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, first
+
+
+def rows(figures, wall, cpu, peak, second):
+    codec, model, retrieval = figures["codec"], figures["model"], figures["retrieval"]
+    crawl = figures["crawl"]
+    yield "demo, wall", "at most 12 min", f"{wall / 60:.1f} min ({cpu / 60:.1f} CPU min)"
+    yield "peak memory", "at most 3 GiB", f"{peak / 2**30:.2f} GiB"
+    yield "codec PSNR, test split", "at least 24 dB", f"{codec['psnr']:.2f} dB"
+    yield "codebook in use, test split", "at least 60 %", f"{100 * codec['codes']['usage']:.1f} %"
+    yield "held-out image loss", "under the baseline", f"{model['held_out_image']:.3f} against {model['code_frequency_baseline']:.3f} nats"
+    yield "nearest training image is the right one", "at least 10 %", json.dumps(retrieval, ensure_ascii=False)
+    yield "crawl", "all 1,369 rows", f"{crawl['rows']} rows, {json.dumps(crawl['reasons'])}"
+    yield "second run", "does nothing", f"{second:.1f} s"
+
+
+def section(title, figures, table):
+    machine = figures["machine"]
+    lines = [
+        f"## {title}",
+        "",
+        f"{datetime.date.today()}, {machine['processor']}, {machine['cores']} cores, burn {machine['burn']}, "
+        f"{figures['model']['steps']} steps. One run; `python3 bench/demo.py`.",
+        "",
+        "| what | asked | measured |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {what} | {asked} | {found} |" for what, asked, found in table]
+    return "\n".join(lines) + "\n"
+
+
+def replace(title, text):
+    """Puts the section into RESULTS.md in place of the one of the same title."""
+    old = RESULTS.read_text() if RESULTS.exists() else "# Results\n\nWritten by the scripts of this folder.\n"
+    head, *parts = old.split("\n## ")
+    parts = [part for part in parts if not part.startswith(title + "\n")]
+    body = "\n## ".join([head.rstrip("\n") + "\n", *parts, text.removeprefix("## ")])
+    RESULTS.write_text(body.rstrip("\n") + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", default="demo-out")
+    parser.add_argument("--title", default="The demo")
+    parser.add_argument("arguments", nargs="*")
+    args = parser.parse_args()
+    command = [str(build()), "--out", args.out, *args.arguments]
+    wall, cpu, peak, _ = measure([*command, "--fresh"])
+    second, *_ = measure(command)
+    figures = json.loads((pathlib.Path(args.out) / "demo.json").read_text())
+    replace(args.title, section(args.title, figures, rows(figures, wall, cpu, peak, second)))
+
+
+if __name__ == "__main__":
+    main()
