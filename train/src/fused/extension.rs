@@ -8,7 +8,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn::tensor::{DType, TensorData};
 
-use super::attention::{self, KeyRanges};
+use super::attention::{self, Tiles};
 use super::{cross_entropy, gelu, layer_norm, linear};
 
 /// Operations of the transformer that have a kernel of their own.
@@ -26,7 +26,7 @@ pub(crate) trait GptOps: Backend {
         epsilon: f32,
     ) -> FloatTensor<Self>;
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn fused_attention(qkv: FloatTensor<Self>, heads: usize, ranges: KeyRanges) -> FloatTensor<Self>;
+    fn fused_attention(qkv: FloatTensor<Self>, heads: usize, tiles: Tiles) -> FloatTensor<Self>;
     fn fused_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
@@ -69,12 +69,12 @@ impl GptOps for Flex {
         tensor(gelu::forward(x.storage()), shape(&x))
     }
 
-    fn fused_attention(qkv: Cpu, heads: usize, ranges: KeyRanges) -> Cpu {
+    fn fused_attention(qkv: Cpu, heads: usize, tiles: Tiles) -> Cpu {
         let qkv = qkv.to_contiguous();
         let sizes = attention_shape(&qkv, heads);
         let mut out = shape(&qkv);
         out[2] = sizes.width;
-        tensor(attention::forward(&sizes, qkv.storage(), &ranges), out)
+        tensor(attention::forward(&sizes, qkv.storage(), &tiles), out)
     }
 
     fn fused_cross_entropy(logits: Cpu, targets: IntTensor<Self>) -> Cpu {
@@ -151,16 +151,16 @@ impl Backward<Flex, 1> for GeluBackward {
 struct AttentionBackward;
 
 impl Backward<Flex, 1> for AttentionBackward {
-    type State = (Cpu, usize, KeyRanges);
+    type State = (Cpu, usize, Tiles);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
         let [node] = ops.parents;
         if let Some(node) = node {
-            let (qkv, heads, ranges) = ops.state;
+            let (qkv, heads, tiles) = ops.state;
             let qkv = qkv.to_contiguous();
             let sizes = attention_shape(&qkv, heads);
-            let dqkv = attention::backward(&sizes, grad.storage(), qkv.storage(), &ranges);
+            let dqkv = attention::backward(&sizes, grad.storage(), qkv.storage(), &tiles);
             grads.register::<Flex>(node.id, tensor(dqkv, shape(&qkv)));
         }
     }
@@ -228,15 +228,15 @@ impl<C: CheckpointStrategy> GptOps for Autodiff<Flex, C> {
         }
     }
 
-    fn fused_attention(qkv: FloatTensor<Self>, heads: usize, ranges: KeyRanges) -> FloatTensor<Self> {
+    fn fused_attention(qkv: FloatTensor<Self>, heads: usize, tiles: Tiles) -> FloatTensor<Self> {
         let nodes = [qkv.node()];
         let qkv = qkv.into_primitive();
         match AttentionBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let out = Flex::fused_attention(qkv.clone(), heads, ranges.clone());
-                prep.finish((qkv, heads, ranges), out)
+                let out = Flex::fused_attention(qkv.clone(), heads, tiles.clone());
+                prep.finish((qkv, heads, tiles), out)
             }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_attention(qkv, heads, ranges)),
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_attention(qkv, heads, tiles)),
         }
     }
 

@@ -14,7 +14,7 @@ mod linear;
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{Device, Int, Tensor};
 
-pub(crate) use attention::KeyRanges;
+pub(crate) use attention::Tiles;
 use extension::GptOps;
 
 /// Whether the kernels of this folder can run where `device` is.
@@ -61,14 +61,14 @@ pub(crate) fn tanh_gelu<const D: usize>(x: Tensor<D>) -> Option<Tensor<D>> {
     is_cpu(&x.device()).then(|| Tensor::from_dispatch(<Dispatch as GptOps>::fused_gelu(x.into_dispatch())))
 }
 
-/// Attention of whole sequences over the key ranges of a mask; `None` where there is no kernel.
+/// Attention of whole sequences over the tiles of a mask; `None` where there is no kernel.
 ///
 /// # Shapes
 /// `[b, t, 3·d]` as `[q | k | v]`, each with its heads side by side → `[b, t, d]`
-pub(crate) fn attention(qkv: Tensor<3>, heads: usize, ranges: &KeyRanges) -> Option<Tensor<3>> {
+pub(crate) fn attention(qkv: Tensor<3>, heads: usize, tiles: &Tiles) -> Option<Tensor<3>> {
     is_cpu(&qkv.device()).then(|| {
-        let ranges = ranges.clone();
-        Tensor::from_dispatch(<Dispatch as GptOps>::fused_attention(qkv.into_dispatch(), heads, ranges))
+        let tiles = tiles.clone();
+        Tensor::from_dispatch(<Dispatch as GptOps>::fused_attention(qkv.into_dispatch(), heads, tiles))
     })
 }
 

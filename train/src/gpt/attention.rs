@@ -55,8 +55,8 @@ impl SelfAttention {
         let (heads, head_dim) = (self.heads, d / self.heads);
         let qkv = linear_map(&self.query_key_value, x);
         if cache.is_none()
-            && t <= mask.ranges.len()
-            && let Some(attended) = fused::attention(qkv.clone(), heads, &mask.ranges)
+            && t <= mask.tiles.len()
+            && let Some(attended) = fused::attention(qkv.clone(), heads, &mask.tiles)
         {
             return linear_map(&self.dense, attended);
         }
@@ -105,7 +105,7 @@ mod tests {
             let normal = Distribution::Normal(0.0, 1.5);
             let qkv = Tensor::<3>::random([b, t, 3 * width], normal, &device).require_grad();
             let weight = Tensor::<3>::random([b, t, width], normal, &device);
-            let fast = fused::attention(qkv.clone(), heads, &mask.ranges).unwrap();
+            let fast = fused::attention(qkv.clone(), heads, &mask.tiles).unwrap();
             let split = qkv.clone().reshape([b, t, 3 * heads, 8]).swap_dims(1, 2);
             let part = |i: usize| split.clone().narrow(1, i * heads, heads);
             let dense = dense_attention(part(0), part(1), part(2), &mask).swap_dims(1, 2).reshape([b, t, width]);

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::segments::Segments;
-use crate::fused::KeyRanges;
+use crate::fused::Tiles;
 
 /// Added to the score of a forbidden pair: far below every real score, and still finite in f32 and bf16.
 const FORBIDDEN: f32 = -1e9;
@@ -125,8 +125,8 @@ pub struct Mask {
     /// Where the image lies.
     pub segments: Segments,
     bias: Tensor<2>,
-    /// The same as key ranges, for the kernels that skip what is forbidden.
-    pub(super) ranges: KeyRanges,
+    /// The same for the kernel that skips what is forbidden.
+    pub(super) tiles: Tiles,
 }
 
 impl Mask {
@@ -137,7 +137,7 @@ impl Mask {
             .map(|i| if kind.allows(&segments, i / n, i % n) { 0.0 } else { FORBIDDEN })
             .collect::<Vec<f32>>();
         let bias = Tensor::from_data(TensorData::new(values, [n, n]), device);
-        Self { kind, segments, bias, ranges: KeyRanges::new(kind, &segments) }
+        Self { kind, segments, bias, tiles: Tiles::new(kind, segments) }
     }
 
     /// Whether query position `q` may attend to key position `p`.
