@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`data`] | token shards in memory, batches as a pure function of the step |
 //! | [`gpt`], [`rudolph`], [`weights`] | the transformer and its configurations, published checkpoints |
-//! | [`objective`], [`optim`], [`schedule`] | losses, AdamW, the learning rate |
+//! | [`objective`], [`optim`], [`schedule`] | losses, AdamW and Muon, the learning rate |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
 //! | [`rudolph_task`], [`vqgan`] | what can be trained |
 //! | [`sampling`], [`draw`], [`caption`], [`bundle`] | what a trained model is for |

@@ -9,7 +9,7 @@ use tokenize::codec::Codec;
 
 use super::RudolphLearner;
 use crate::data::{Expected, Tokens, Where};
-use crate::optim::AdamWConfig;
+use crate::optim::OptimConfig;
 use crate::rudolph::RudolphConfig;
 use crate::run::{Kind, RunConfig, Task};
 use crate::sampling::SamplingConfig;
@@ -34,7 +34,7 @@ pub struct RudolphTask {
     /// How often each task is practised.
     pub tasks: TaskShares,
     /// How weights are updated.
-    pub optim: AdamWConfig,
+    pub optim: OptimConfig,
     /// How fast.
     pub schedule: Schedule,
     /// What is drawn while training.
@@ -86,12 +86,14 @@ pub struct TaskShares {
     pub text_to_image: f64,
     /// Image, then caption.
     pub image_to_text: f64,
+    /// Share of the text-to-image rows whose caption is left out, for guidance when drawing.
+    pub text_dropout: f64,
 }
 
 impl Default for TaskShares {
     /// The mix of the published pre-training is not known.
     fn default() -> Self {
-        Self { text_to_image: 0.75, image_to_text: 0.25 }
+        Self { text_to_image: 0.75, image_to_text: 0.25, text_dropout: 0.0 }
     }
 }
 
@@ -101,9 +103,21 @@ impl TaskShares {
     #[must_use]
     pub fn captions(&self, step: u64, batch: usize) -> usize {
         let share = self.image_to_text / (self.image_to_text + self.text_to_image);
-        let until = |step: u64| (step as f64 * batch as f64 * share).floor();
-        ((until(step + 1) - until(step)) as usize).min(batch)
+        carried(step, batch as f64 * share).min(batch)
     }
+
+    /// How many of a step's text-to-image rows are drawn without their caption.
+    #[must_use]
+    pub fn without_text(&self, step: u64, batch: usize) -> usize {
+        let drawn = self.text_to_image / (self.image_to_text + self.text_to_image);
+        carried(step, batch as f64 * drawn * self.text_dropout)
+    }
+}
+
+/// The whole part of `each` a step, its fraction carried from step to step.
+fn carried(step: u64, each: f64) -> usize {
+    let until = |step: u64| (step as f64 * each).floor();
+    (until(step + 1) - until(step)) as usize
 }
 
 /// Pictures drawn while training.
@@ -127,7 +141,7 @@ impl Default for RudolphTask {
             data: DataConfig::default(),
             model: RudolphConfig::default(),
             tasks: TaskShares::default(),
-            optim: AdamWConfig::default(),
+            optim: OptimConfig::default(),
             schedule: Schedule::default(),
             samples: SampleConfig::default(),
         }
@@ -149,6 +163,9 @@ impl RudolphTask {
         let sound = |share: &f64| share.is_finite() && *share >= 0.0;
         if !shares.iter().all(sound) || shares.iter().sum::<f64>() <= 0.0 {
             return Err(Error::config("tasks: shares must not be negative, and not all 0"));
+        }
+        if !(0.0..=1.0).contains(&self.tasks.text_dropout) {
+            return Err(Error::config("tasks.text_dropout: must be in 0..=1"));
         }
         if self.tasks.image_to_text > 0.0 && self.model.right == 0 {
             return Err(Error::config("tasks.image_to_text: the model has no right text (model.right is 0)"));
@@ -216,9 +233,11 @@ mod tests {
     proptest! {
         #[test]
         fn shares_hold_in_the_long_run(batch in 1usize..40, share in 0.0f64..=1.0) {
-            let tasks = TaskShares { text_to_image: 2.0 * (1.0 - share), image_to_text: 2.0 * share };
+            let tasks = TaskShares { text_to_image: 2.0 * (1.0 - share), image_to_text: 2.0 * share, text_dropout: 0.1 };
             let captions: usize = (0..100).map(|step| tasks.captions(step, batch)).sum();
             prop_assert!((captions as f64 - 100.0 * batch as f64 * share).abs() <= 1.0);
+            let without: usize = (0..100).map(|step| tasks.without_text(step, batch)).sum();
+            prop_assert!((without as f64 - 10.0 * batch as f64 * (1.0 - share)).abs() <= 1.0);
             prop_assert!((0..100).all(|step| tasks.captions(step, batch) <= batch));
         }
     }
@@ -232,7 +251,8 @@ mod tests {
         };
         assert!(fault(|t| t.data.batch_size = 0).starts_with("data.batch_size"));
         assert!(
-            fault(|t| t.tasks = TaskShares { text_to_image: 0.0, image_to_text: 0.0 }).starts_with("tasks")
+            fault(|t| t.tasks = TaskShares { text_to_image: 0.0, image_to_text: 0.0, text_dropout: 0.0 })
+                .starts_with("tasks")
         );
         assert!(fault(|t| t.model.right = 0).starts_with("tasks.image_to_text"));
         assert!(RudolphTask::default().check().is_ok());

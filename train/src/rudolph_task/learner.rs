@@ -15,7 +15,7 @@ use crate::Result;
 use crate::bundle::{Bundle, Sampling, Sources};
 use crate::data::{Order, Tokens, code_frequency_loss};
 use crate::objective::Losses;
-use crate::optim::AdamW;
+use crate::optim::Optimizer;
 use crate::rudolph::{Row, Rudolph, Task};
 use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_grid, save_module};
 
@@ -23,7 +23,7 @@ use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_grid, s
 pub struct RudolphLearner {
     task: RudolphTask,
     bundle: Bundle,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     train: Tokens,
     held_out: Option<Tokens>,
     order: Order,
@@ -47,7 +47,7 @@ impl RudolphLearner {
         };
         let prompts = prompts(&task.samples.prompts, held_out.as_ref().unwrap_or(&train), &bpe);
         Ok(Self {
-            optimizer: AdamW::new(task.optim.clone()),
+            optimizer: Optimizer::new(task.optim.clone()),
             order: Order::new(task.run.seed, train.len(), task.data.batch_size),
             task: task.clone(),
             bundle: Bundle { model, codec, bpe },
@@ -71,11 +71,11 @@ impl RudolphLearner {
         self.held_out.as_ref().map(|held_out| code_frequency_loss(&self.train, held_out, codebook))
     }
 
-    fn losses(&self, tokens: &Tokens, rows: &[usize], task: Task) -> Result<Option<Losses>> {
+    fn losses(&self, rows: &[Row<'_>]) -> Result<Option<Losses>> {
         if rows.is_empty() {
             return Ok(None);
         }
-        let (batch, _) = self.task.model.batch(&batch_rows(tokens, rows, task), &self.device)?;
+        let (batch, _) = self.task.model.batch(rows, &self.device)?;
         Ok(Some(self.bundle.model.losses(&batch)))
     }
 
@@ -99,8 +99,13 @@ impl Learner for RudolphLearner {
         let rows = self.order.rows(step);
         let captions = self.task.tasks.captions(step, rows.len());
         let (drawn, captioned) = rows.split_at(rows.len() - captions);
-        let to_image = self.losses(&self.train, drawn, Task::TextToImage)?;
-        let to_text = self.losses(&self.train, captioned, Task::ImageToText)?;
+        let mut to_draw = batch_rows(&self.train, drawn, Task::TextToImage);
+        // Rows come in random order, so the first ones are as good as any.
+        for row in to_draw.iter_mut().take(self.task.tasks.without_text(step, rows.len())) {
+            row.text = &[];
+        }
+        let to_image = self.losses(&to_draw)?;
+        let to_text = self.losses(&batch_rows(&self.train, captioned, Task::ImageToText))?;
         let share = |rows: &[usize], losses: &Option<Losses>| {
             losses
                 .as_ref()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokenize::vqgan::VqGan;
 
 use super::{Discriminator, DiscriminatorConfig, hinge_discriminator, hinge_generator};
-use crate::optim::{AdamW, AdamWConfig};
+use crate::optim::{OptimConfig, Optimizer};
 
 /// When and how strongly the discriminator counts. Defaults: taming's custom-data configuration
 /// (`disc_start` 10,000, `disc_weight` 0.8).
@@ -44,12 +44,12 @@ impl AdversaryConfig {
 /// Discriminator and optimizer.
 pub(super) struct Adversary {
     pub(super) discriminator: Discriminator,
-    pub(super) optim: AdamW,
+    pub(super) optim: Optimizer,
 }
 
 impl Adversary {
-    pub(super) fn new(config: &AdversaryConfig, optim: &AdamWConfig, device: &Device) -> Self {
-        Self { discriminator: config.discriminator.init(device), optim: AdamW::new(optim.clone()) }
+    pub(super) fn new(config: &AdversaryConfig, optim: &OptimConfig, device: &Device) -> Self {
+        Self { discriminator: config.discriminator.init(device), optim: Optimizer::new(optim.clone()) }
     }
 
     /// Adversarial loss of what the codec drew; the discriminator itself gets no gradient from it.
@@ -106,7 +106,7 @@ mod tests {
             discriminator: DiscriminatorConfig { channels: 8, layers: 2 },
             ..AdversaryConfig::default()
         };
-        let mut adversary = Adversary::new(&config, &AdamWConfig::default(), &device);
+        let mut adversary = Adversary::new(&config, &OptimConfig::default(), &device);
         let (real, drawn) = (Tensor::ones([2, 3, 16, 16], &device), Tensor::zeros([2, 3, 16, 16], &device));
         let mut losses = Vec::new();
         for _ in 0..12 {

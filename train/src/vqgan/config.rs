@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokenize::vqgan::VqGanConfig;
 
 use super::{AdversaryConfig, Augment, LossConfig, RestartConfig, VqGanLearner};
-use crate::optim::AdamWConfig;
+use crate::optim::OptimConfig;
 use crate::run::{RunConfig, Task};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
@@ -31,7 +31,7 @@ pub struct VqGanTask {
     /// What happens to codebook rows that nobody uses.
     pub restart: RestartConfig,
     /// The optimizer of the codec (and of the discriminator).
-    pub optim: AdamWConfig,
+    pub optim: OptimConfig,
     /// The learning rate over the steps.
     pub schedule: Schedule,
 }
@@ -84,7 +84,7 @@ impl Default for VqGanTask {
             adversary: AdversaryConfig::default(),
             restart: RestartConfig::default(),
             // taming trains with Adam(0.5, 0.9) and no decay (`taming/models/vqgan.py`).
-            optim: AdamWConfig { betas: [0.5, 0.9], weight_decay: 0.0, clip: 0.0, ..AdamWConfig::default() },
+            optim: OptimConfig { betas: [0.5, 0.9], weight_decay: 0.0, clip: 0.0, ..OptimConfig::default() },
             schedule: Schedule::default(),
         }
     }

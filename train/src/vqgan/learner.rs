@@ -15,7 +15,7 @@ use super::codebook::Idle;
 use super::{Pictures, VqGanTask};
 use crate::data::Order;
 use crate::device::mix;
-use crate::optim::AdamW;
+use crate::optim::Optimizer;
 use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_module};
 use crate::{Error, Result};
 
@@ -30,7 +30,7 @@ pub struct VqGanLearner {
     valid: Pictures,
     order: Order,
     model: VqGan,
-    optim: AdamW,
+    optim: Optimizer,
     idle: Idle,
     adversary: Option<Adversary>,
 }
@@ -58,7 +58,7 @@ impl VqGanLearner {
         Ok(Self {
             order: Order::new(task.run.seed, train.len(), task.data.batch_size),
             model: task.model.init(&device)?,
-            optim: AdamW::new(task.optim.clone()),
+            optim: Optimizer::new(task.optim.clone()),
             idle: Idle::new(task.model.n_embed, &task.restart),
             adversary,
             task: task.clone(),

@@ -1,8 +1,11 @@
-//! AdamW over any burn module: decay groups, clipping by one global norm, and a state that is saved exactly.
+//! AdamW and Muon over any burn module: parameter groups, clipping by one global norm, a state that is saved exactly.
 //!
-//! burn's own optimizer clips each tensor by itself and keys its state by random ids; a month-long run needs the norm
+//! burn's own optimizers clip each tensor by itself and key their state by random ids; a month-long run needs the norm
 //! over all parameters and a state that another process can read. On the CPU one fused pass updates weights and
 //! moments in place; on other devices the same formulas run as tensor operations.
+
+mod adamw;
+mod muon;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,16 +16,19 @@ use burn::tensor::{DType, Device, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use muon::MuonConfig;
+
 use crate::run::tensors::{self, Lazy, Stored};
 use crate::{Error, Result, device};
+use adamw::{Moments, Scales};
 
-/// Numbers of [`AdamW`] (Loshchilov and Hutter, 2019, algorithm 2).
+/// Numbers of the [`Optimizer`]: AdamW (Loshchilov and Hutter, 2019, algorithm 2), and Muon where it is asked for.
 ///
 /// The defaults are those of DALL·E (Ramesh et al., 2021, appendix B.2): betas 0.9 and 0.96, decay 4.5e-2; the clipping
 /// norm 1.0 is that of RuDOLPH's notebooks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct AdamWConfig {
+pub struct OptimConfig {
     /// Decay of the running mean and of the running square of the gradients.
     pub betas: [f64; 2],
     /// Added to the root of the second moment.
@@ -31,49 +37,49 @@ pub struct AdamWConfig {
     pub weight_decay: f64,
     /// Largest norm of all gradients together; 0 turns clipping off.
     pub clip: f64,
+    /// Embeddings learn this many times as fast. A row is updated only when its word or code is seen, so a short
+    /// training leaves it near where it began.
+    pub embedding_rate: f64,
+    /// Hidden matrices by Muon; without it AdamW updates them as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muon: Option<MuonConfig>,
 }
 
-impl Default for AdamWConfig {
+impl Default for OptimConfig {
     fn default() -> Self {
-        Self { betas: [0.9, 0.96], epsilon: 1e-8, weight_decay: 4.5e-2, clip: 1.0 }
+        Self {
+            betas: [0.9, 0.96],
+            epsilon: 1e-8,
+            weight_decay: 4.5e-2,
+            clip: 1.0,
+            embedding_rate: 1.0,
+            muon: None,
+        }
     }
 }
 
-/// The optimizer with its state: two moments for each parameter, known by the parameter's path in the module.
+/// The optimizer with its state for each parameter, known by the parameter's path in the module.
 #[derive(Debug)]
-pub struct AdamW {
-    config: AdamWConfig,
+pub struct Optimizer {
+    config: OptimConfig,
     steps: u64,
-    moments: BTreeMap<String, Moments>,
+    states: BTreeMap<String, State>,
 }
 
-/// Flat moments of one parameter: `[elements]` each.
+/// What is remembered of one parameter's gradients, flat.
 #[derive(Debug)]
-struct Moments {
-    first: Tensor<1>,
-    second: Tensor<1>,
+#[expect(clippy::large_enum_variant, reason = "one for each parameter: hundreds, not millions")]
+enum State {
+    AdamW(Moments),
+    /// Muon's running sum.
+    Muon(Tensor<1>),
 }
 
-/// What is the same for every parameter of one step.
-#[derive(Clone, Copy)]
-struct Scales {
-    betas: [f32; 2],
-    epsilon: f32,
-    /// Gradients are multiplied by this: the clipping.
-    gradient: f32,
-    /// Step size with the first moment's bias correction in it.
-    rate: f32,
-    /// Inverse root of the second moment's bias correction.
-    root: f32,
-    /// Weights are multiplied by this where decay applies.
-    keep: f32,
-}
-
-impl AdamW {
+impl Optimizer {
     /// An optimizer that has made no step.
     #[must_use]
-    pub fn new(config: AdamWConfig) -> Self {
-        Self { config, steps: 0, moments: BTreeMap::new() }
+    pub fn new(config: OptimConfig) -> Self {
+        Self { config, steps: 0, states: BTreeMap::new() }
     }
 
     /// Updates every parameter that has a gradient and returns the module with the norm of all gradients before
@@ -86,8 +92,14 @@ impl AdamW {
             return (module, norm);
         }
         self.steps += 1;
-        let scales = self.scales(lr, norm);
-        let mut update = Update { path: Vec::new(), grads, scales, moments: &mut self.moments };
+        let mut update = Update {
+            path: Vec::new(),
+            grads,
+            lr,
+            config: &self.config,
+            scales: self.scales(lr, norm),
+            states: &mut self.states,
+        };
         (module.map(&mut update), norm)
     }
 
@@ -107,21 +119,23 @@ impl AdamW {
         }
     }
 
-    /// Writes the state: for each parameter path `PATH.first` and `PATH.second` as f32, the step count as metadata.
+    /// Writes the state as f32, by the parameters' paths: `PATH.first` and `PATH.second` for AdamW, `PATH.velocity` for
+    /// Muon; the step count as metadata.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let both = |(name, moments): (&String, &Moments)| {
-            [
+        let parts = |(name, state): (&String, &State)| match state {
+            State::AdamW(moments) => vec![
                 (format!("{name}.first"), Lazy::new(moments.first.clone())),
                 (format!("{name}.second"), Lazy::new(moments.second.clone())),
-            ]
+            ],
+            State::Muon(velocity) => vec![(format!("{name}.velocity"), Lazy::new(velocity.clone()))],
         };
-        tensors::write(path, self.moments.iter().flat_map(both).collect(), Some(self.steps))
+        tensors::write(path, self.states.iter().flat_map(parts).collect(), Some(self.steps))
     }
 
-    /// Reads a state that [`AdamW::save`] wrote; the moments go to `device`.
+    /// Reads a state that [`Optimizer::save`] wrote to `device`.
     ///
     /// # Errors
     /// The file is missing, truncated or not such a state.
@@ -129,14 +143,19 @@ impl AdamW {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let stored = Stored::parse(path, &bytes)?;
         let device = device.clone().without_autodiff();
-        let read = |name: &str| {
-            let first = stored.get(&format!("{name}.first"), &device)?;
-            let second = stored.get(&format!("{name}.second"), &device)?;
-            Ok((name.to_owned(), Moments { first, second }))
-        };
-        let names = stored.names();
-        let paths = names.iter().filter_map(|name| name.strip_suffix(".first"));
-        self.moments = paths.map(read).collect::<Result<_>>()?;
+        let mut states = BTreeMap::new();
+        for part in stored.names() {
+            let state = match part.rsplit_once('.') {
+                Some((name, "first")) => {
+                    let second = stored.get(&format!("{name}.second"), &device)?;
+                    (name, State::AdamW(Moments { first: stored.get(part, &device)?, second }))
+                }
+                Some((name, "velocity")) => (name, State::Muon(stored.get(part, &device)?)),
+                _ => continue,
+            };
+            states.insert(state.0.to_owned(), state.1);
+        }
+        self.states = states;
         self.steps = tensors::stored_step(path, &bytes)?;
         Ok(())
     }
@@ -185,10 +204,13 @@ fn in_place<const D: usize>(tensor: &Tensor<D>) -> bool {
 
 /// Applies one step to each parameter of a module.
 struct Update<'a> {
+    /// Names of the modules on the way, and whether each is an embedding.
     path: Vec<(String, bool)>,
     grads: GradientsParams,
+    lr: f64,
+    config: &'a OptimConfig,
     scales: Scales,
-    moments: &'a mut BTreeMap<String, Moments>,
+    states: &'a mut BTreeMap<String, State>,
 }
 
 impl Update<'_> {
@@ -196,9 +218,61 @@ impl Update<'_> {
         self.path.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".")
     }
 
-    /// Vectors and everything inside an embedding keep their weights.
-    fn decays(&self, dims: usize) -> bool {
-        dims > 1 && !self.path.iter().any(|(name, embedding)| *embedding || name.contains("embedding"))
+    fn in_embedding(&self) -> bool {
+        self.path.iter().any(|(name, embedding)| *embedding || name.contains("embedding"))
+    }
+
+    /// AdamW's numbers for one parameter: vectors and everything inside an embedding keep their weights.
+    fn scales(&self, dims: usize) -> Scales {
+        let mut scales = self.scales;
+        if dims < 2 || self.in_embedding() {
+            scales.keep = 1.0;
+        }
+        if self.in_embedding() {
+            scales.rate *= self.config.embedding_rate as f32;
+        }
+        scales
+    }
+
+    /// Muon's numbers, where it is Muon that updates this parameter.
+    fn muon(&self, dims: usize, path: &str) -> Option<&MuonConfig> {
+        let muon = self.config.muon.as_ref()?;
+        let excepted = muon.except.iter().any(|part| path.contains(part.as_str()));
+        (dims == 2 && !self.in_embedding() && !excepted).then_some(muon)
+    }
+
+    /// One parameter's new weights; its state is updated on the way.
+    fn apply<const D: usize>(&mut self, path: String, weights: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
+        let old = self.states.remove(&path);
+        let (weights, state) = match (self.muon(D, &path), old) {
+            (Some(muon), old) => {
+                let shape = grad.shape();
+                let velocity = match old {
+                    Some(State::Muon(velocity)) => velocity,
+                    _ => Tensor::zeros([shape.num_elements()], &grad.device()),
+                };
+                let flat = |x: Tensor<D>| x.reshape([shape[0], shape[1]]);
+                let grad = flat(grad) * self.scales.gradient;
+                let (weights, velocity) =
+                    muon.update(self.lr, self.scales.keep, flat(weights), grad, velocity);
+                (weights.reshape(shape), State::Muon(velocity))
+            }
+            (None, old) => {
+                let moments = match old {
+                    Some(State::AdamW(moments)) => moments,
+                    _ => Moments::zeros(&grad),
+                };
+                let scales = self.scales(D);
+                let (weights, moments) = if in_place(&grad) && weights.dtype() == DType::F32 {
+                    moments.update_in_place(scales, weights, grad)
+                } else {
+                    moments.update(scales, weights, grad)
+                };
+                (weights, State::AdamW(moments))
+            }
+        };
+        self.states.insert(path, state);
+        weights
     }
 }
 
@@ -213,20 +287,9 @@ impl ModuleMapper for Update<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
-        let path = self.path();
-        let mut scales = self.scales;
-        if !self.decays(D) {
-            scales.keep = 1.0;
-        }
         let (id, tensor, mapper) = param.consume();
         let (device, tracked) = (tensor.device(), tensor.is_require_grad());
-        let moments = self.moments.remove(&path).unwrap_or_else(|| Moments::zeros(&grad));
-        let (weights, moments) = if in_place(&grad) && tensor.dtype() == DType::F32 {
-            moments.update_in_place(scales, tensor.inner(), grad)
-        } else {
-            moments.update(scales, tensor.inner(), grad)
-        };
-        self.moments.insert(path, moments);
+        let weights = self.apply(self.path(), tensor.inner(), grad);
         // The strategy for recomputing activations belongs to the device that the parameter was made on.
         let strategy = device.gradient_checkpointing_strategy();
         let weights = match strategy {
@@ -234,63 +297,6 @@ impl ModuleMapper for Update<'_> {
             None => weights,
         };
         Param::from_mapped_value(id, if tracked { weights.require_grad() } else { weights }, mapper)
-    }
-}
-
-impl Moments {
-    fn zeros<const D: usize>(like: &Tensor<D>) -> Self {
-        let zeros = Tensor::zeros([like.shape().num_elements()], &like.device());
-        Self { first: zeros.clone(), second: zeros }
-    }
-
-    /// One pass over host memory, in parallel; every element is independent, so threads cannot change the result.
-    fn update_in_place<const D: usize>(
-        self,
-        s: Scales,
-        weights: Tensor<D>,
-        grad: Tensor<D>,
-    ) -> (Tensor<D>, Self) {
-        let device = weights.device();
-        let [mut first, mut second] = [self.first.into_data(), self.second.into_data()];
-        let (mut weights, grad) = (weights.into_data(), grad.into_data());
-        if let (Ok(w), Ok(g), Ok(m), Ok(v)) = (
-            weights.as_mut_slice::<f32>(),
-            grad.as_slice::<f32>(),
-            first.as_mut_slice::<f32>(),
-            second.as_mut_slice::<f32>(),
-        ) {
-            const PART: usize = 1 << 15;
-            (w.par_chunks_mut(PART), g.par_chunks(PART), m.par_chunks_mut(PART), v.par_chunks_mut(PART))
-                .into_par_iter()
-                .for_each(|(w, g, m, v)| s.apply(w, g, m, v));
-        }
-        let moments =
-            Self { first: Tensor::from_data(first, &device), second: Tensor::from_data(second, &device) };
-        (Tensor::from_data(weights, &device), moments)
-    }
-
-    /// The same formulas as tensor operations.
-    fn update<const D: usize>(self, s: Scales, weights: Tensor<D>, grad: Tensor<D>) -> (Tensor<D>, Self) {
-        let shape = weights.shape();
-        let weights = weights.reshape([-1]) * s.keep;
-        let grad = grad.reshape([-1]) * s.gradient;
-        let first: Tensor<1> = self.first * s.betas[0] + grad.clone() * (1.0 - s.betas[0]);
-        let second: Tensor<1> = self.second * s.betas[1] + grad.square() * (1.0 - s.betas[1]);
-        let weights: Tensor<1> =
-            weights - first.clone() * s.rate / (second.clone().sqrt() * s.root + s.epsilon);
-        (weights.reshape(shape), Self { first, second })
-    }
-}
-
-impl Scales {
-    fn apply(self, weights: &mut [f32], grads: &[f32], first: &mut [f32], second: &mut [f32]) {
-        let [beta1, beta2] = self.betas;
-        for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
-            let g = g * self.gradient;
-            *m = beta1 * *m + (1.0 - beta1) * g;
-            *v = beta2 * *v + (1.0 - beta2) * g * g;
-            *w = *w * self.keep - self.rate * *m / (v.sqrt() * self.root + self.epsilon);
-        }
     }
 }
 
@@ -325,7 +331,7 @@ mod tests {
         GradientsParams::from_grads(loss.backward(), net)
     }
 
-    fn train(optim: &mut AdamW, mut net: Net, steps: usize, device: &Device) -> Net {
+    fn train(optim: &mut Optimizer, mut net: Net, steps: usize, device: &Device) -> Net {
         for _ in 0..steps {
             let grads = grads(&net, device);
             net = optim.step(1e-2, net, grads).0;
@@ -336,8 +342,8 @@ mod tests {
     #[test]
     fn agrees_with_burns_adamw_when_nothing_is_clipped() {
         let device = Device::flex().autodiff();
-        let config = AdamWConfig { weight_decay: 0.0, clip: 0.0, ..AdamWConfig::default() };
-        let ours = train(&mut AdamW::new(config), net(&device), 5, &device);
+        let config = OptimConfig { weight_decay: 0.0, clip: 0.0, ..OptimConfig::default() };
+        let ours = train(&mut Optimizer::new(config), net(&device), 5, &device);
         let mut reference = burn::optim::AdamWConfig::new()
             .with_beta_2(0.96)
             .with_epsilon(1e-8)
@@ -355,7 +361,7 @@ mod tests {
     #[test]
     fn tensor_operations_and_the_fused_pass_agree() {
         let device = Device::flex();
-        let scales = AdamW { steps: 3, ..AdamW::new(AdamWConfig::default()) }.scales(1e-2, 2.0);
+        let scales = Optimizer { steps: 3, ..Optimizer::new(OptimConfig::default()) }.scales(1e-2, 2.0);
         let [w, g, m, v] =
             [0.5, -0.25, 0.1, 0.3].map(|x| Tensor::<2>::from_data([[x, 2.0 * x], [-x, 0.7 * x]], &device));
         let moments = || Moments { first: m.clone().reshape([-1]), second: v.clone().abs().reshape([-1]) };
@@ -367,9 +373,9 @@ mod tests {
     #[test]
     fn decay_spares_vectors_and_embeddings() {
         let device = Device::flex().autodiff();
-        let config = |weight_decay| AdamWConfig { weight_decay, ..AdamWConfig::default() };
+        let config = |weight_decay| OptimConfig { weight_decay, ..OptimConfig::default() };
         let [without, with] =
-            [0.0, 0.5].map(|decay| train(&mut AdamW::new(config(decay)), net(&device), 1, &device));
+            [0.0, 0.5].map(|decay| train(&mut Optimizer::new(config(decay)), net(&device), 1, &device));
         let bias = |net: &Net| net.layer.bias.as_ref().map(|bias| bias.val().into_data());
         assert_eq!(bias(&without), bias(&with));
         assert_eq!(without.words.weight.val().into_data(), with.words.weight.val().into_data());
@@ -388,11 +394,52 @@ mod tests {
             net.layer.bias.as_ref().and_then(|bias| grads.get::<1>(bias.id)).map(Tensor::into_data),
         ];
         let expected: f64 = expected.into_iter().flatten().map(square).sum();
-        let mut optim = AdamW::new(AdamWConfig { clip: 0.5, ..AdamWConfig::default() });
+        let mut optim = Optimizer::new(OptimConfig { clip: 0.5, ..OptimConfig::default() });
         let (_, norm) = optim.step(1e-2, net, grads);
         assert!((norm - expected.sqrt()).abs() < 1e-6 * norm, "{norm}");
-        let first: f64 = optim.moments.values().map(|m| square(m.first.to_data())).sum();
+        let first = |state: &State| match state {
+            State::AdamW(moments) => square(moments.first.to_data()),
+            State::Muon(_) => 0.0,
+        };
+        let first: f64 = optim.states.values().map(first).sum();
         assert!((first.sqrt() - 0.1 * 0.5).abs() < 1e-6, "moments hold the clipped gradient");
+    }
+
+    fn muon() -> OptimConfig {
+        OptimConfig { muon: Some(MuonConfig::default()), ..OptimConfig::default() }
+    }
+
+    #[test]
+    fn muon_takes_the_matrices_of_layers_and_nothing_else() {
+        let device = Device::flex().autodiff();
+        let mut optim = Optimizer::new(muon());
+        train(&mut optim, net(&device), 1, &device);
+        let kinds = optim.states.iter().map(|(name, state)| (name.as_str(), matches!(state, State::Muon(_))));
+        let expected = [("layer.bias", false), ("layer.weight", true), ("words.weight", false)];
+        assert_eq!(kinds.collect::<Vec<_>>(), expected);
+        let except = vec!["layer".to_owned()];
+        let spared = MuonConfig { except, ..MuonConfig::default() };
+        let mut optim = Optimizer::new(OptimConfig { muon: Some(spared), ..muon() });
+        train(&mut optim, net(&device), 1, &device);
+        assert!(optim.states.values().all(|state| matches!(state, State::AdamW(_))));
+    }
+
+    #[test]
+    fn embeddings_learn_at_their_own_rate() {
+        let device = Device::flex().autodiff();
+        let moved = |embedding_rate| {
+            let config = OptimConfig { embedding_rate, clip: 0.0, ..OptimConfig::default() };
+            let after = train(&mut Optimizer::new(config), net(&device), 1, &device);
+            let of = |a: &Tensor<2>, b: &Tensor<2>| (a.clone() - b.clone()).abs().max().into_scalar::<f32>();
+            let before = net(&device);
+            [
+                of(&after.words.weight.val(), &before.words.weight.val()),
+                of(&after.layer.weight.val(), &before.layer.weight.val()),
+            ]
+        };
+        let ([words, layer], [fast_words, same_layer]) = (moved(1.0), moved(10.0));
+        assert!((fast_words / words - 10.0).abs() < 1e-2, "{fast_words} {words}");
+        assert_eq!(layer, same_layer);
     }
 
     #[test]
@@ -400,10 +447,10 @@ mod tests {
         let device = Device::flex().autodiff();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("optimizer.safetensors");
-        let mut straight = AdamW::new(AdamWConfig::default());
+        let mut straight = Optimizer::new(muon());
         let half = train(&mut straight, net(&device), 3, &device);
         straight.save(&path).unwrap();
-        let mut resumed = AdamW::new(AdamWConfig::default());
+        let mut resumed = Optimizer::new(muon());
         resumed.load(&path, &device).unwrap();
         let a = train(&mut straight, half.clone(), 3, &device);
         let b = train(&mut resumed, half, 3, &device);
@@ -416,12 +463,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("optimizer.safetensors");
         let device = Device::flex().autodiff();
-        let mut optim = AdamW::new(AdamWConfig::default());
+        let mut optim = Optimizer::new(OptimConfig::default());
         train(&mut optim, net(&device), 1, &device);
         optim.save(&path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         pipeline::atomic::write(&path, &bytes[..bytes.len() - 7]).unwrap();
-        let error = AdamW::new(AdamWConfig::default()).load(&path, &device).unwrap_err();
+        let error = Optimizer::new(OptimConfig::default()).load(&path, &device).unwrap_err();
         assert!(error.to_string().contains("optimizer.safetensors"), "{error}");
     }
 
@@ -435,7 +482,7 @@ mod tests {
             net.layer.weight.id,
             Tensor::<2>::full([4, 3], f32::NAN, &device.clone().without_autodiff()),
         );
-        let mut optim = AdamW::new(AdamWConfig::default());
+        let mut optim = Optimizer::new(OptimConfig::default());
         let (net, norm) = optim.step(1e-2, net, grads);
         assert!(norm.is_nan());
         assert_eq!(net.layer.weight.val().into_data(), before);
