@@ -73,12 +73,17 @@ fn draw_batch(
     on_step: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<u16>>> {
     let special = model.config().left_token(Task::TextToImage);
-    let frame = |drawing: &Drawing| frame(&drawing.text, special, model.config().left).ids;
-    let left = ids(&drawings.iter().map(frame).collect::<Vec<_>>(), &model.gpt.device());
+    let frame = |text: &[u32]| frame(text, special, model.config().left).ids;
+    let mut left = drawings.iter().map(|drawing| frame(&drawing.text)).collect::<Vec<_>>();
+    if sampling.is_guided() {
+        left.resize(2 * drawings.len(), frame(&[]));
+    }
+    let left = ids(&left, &model.gpt.device());
     draw_codes(&model.gpt, left, drawings, sampling, on_step)
 }
 
-/// Draws one image per drawing, all in one batch, after the framed left text `[b, left]` of a model that has one.
+/// Draws one image per drawing, all in one batch, after the framed left text `[b, left]` of a model that has one. With
+/// guidance `left` has twice as many rows: the texts, then as many empty ones.
 ///
 /// # Errors
 /// The model's logits are NaN.
@@ -94,18 +99,22 @@ pub fn draw_codes(
         drawings.iter().map(|drawing| Stream::new(sampling.seed, drawing.stream)).collect::<Vec<_>>();
     let given =
         drawings.iter().map(|drawing| drawing.given.iter().copied().collect()).collect::<Vec<Given>>();
-    let mut cache = Cache::new(config, drawings.len(), &device);
+    let rows = drawings.len() * if sampling.is_guided() { 2 } else { 1 };
+    let mut cache = Cache::new(config, rows, &device);
     let mut codes = vec![Vec::with_capacity(config.segments().image()); drawings.len()];
     let mut input = match left {
         Some(left) => gpt.embed_left(left),
-        None => gpt.embed_start(drawings.len()),
+        None => gpt.embed_start(rows),
     };
     for place in 0..config.segments().image() {
         let Some(x) = input.take() else { break };
         let last = x.dims()[1] - 1;
         let hidden = gpt.forward(x, Some(&mut cache)).narrow(1, last, 1);
         let needed = given.iter().any(|given| !given.contains_key(&place));
-        let logits = if needed { Some(host(gpt.logits(hidden, Vocabulary::Image))) } else { None };
+        let mut logits = if needed { Some(host(gpt.logits(hidden, Vocabulary::Image))) } else { None };
+        if let Some((texts, empty)) = logits.as_mut().map(|logits| logits.split_at_mut(drawings.len())) {
+            texts.iter_mut().zip(empty).for_each(|(text, empty)| sampling.guide(text, empty));
+        }
         for (row, codes) in codes.iter_mut().enumerate() {
             codes.push(match (given[row].get(&place), &logits) {
                 (Some(code), _) => *code,
@@ -116,7 +125,8 @@ pub fn draw_codes(
                 (None, None) => 0,
             });
         }
-        let step = codes.iter().map(|codes| vec![codes[place]]).collect::<Vec<_>>();
+        // The twins without text get what was drawn with it.
+        let step = codes.iter().cycle().take(rows).map(|codes| vec![codes[place]]).collect::<Vec<_>>();
         input = ids(&step, &device).and_then(|step| gpt.embed_image(step, place));
         on_step((place + 1) * drawings.len());
     }
@@ -154,6 +164,22 @@ mod tests {
         assert_ne!(whole[0], whole[3], "the same text on another stream");
         let other = SamplingConfig { seed: 12, ..sampling };
         assert_ne!(whole, draw(&model, &drawings(5), &other, 8, &mut |_| ()).unwrap());
+    }
+
+    #[test]
+    fn guidance_moves_away_from_the_drawing_without_text() {
+        let model = model(&tiny());
+        let greedy = |guidance, text: &[u32]| {
+            let sampling = SamplingConfig { top_k: 1, guidance, ..SamplingConfig::default() };
+            let drawing = Drawing { text: text.to_vec(), ..Drawing::default() };
+            draw(&model, &[drawing.clone(), drawing], &sampling, 2, &mut |_| ()).unwrap()
+        };
+        let (plain, empty) = (greedy(1.0, &[6, 9]), greedy(1.0, &[]));
+        assert_eq!(greedy(0.0, &[6, 9]), empty, "no guidance at all is the empty text");
+        assert_eq!(greedy(7.0, &[]), empty, "nothing to move away from");
+        let guided = greedy(7.0, &[6, 9]);
+        assert_ne!(guided, plain);
+        assert_eq!(guided[0], guided[1]);
     }
 
     #[test]

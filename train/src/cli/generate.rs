@@ -24,6 +24,9 @@ struct SamplingArgs {
     /// Below 1 bolder, above 1 wilder
     #[arg(long, value_name = "T", help_heading = "Sampling")]
     temperature: Option<f64>,
+    /// Above 1 the text counts for more, for a model trained with `tasks.text_dropout`; 1 is off
+    #[arg(long, value_name = "G", help_heading = "Sampling")]
+    guidance: Option<f64>,
     /// Another seed, another sample; the same seed, the same sample
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Sampling")]
     seed: u64,
@@ -41,6 +44,7 @@ impl SamplingArgs {
             top_k: self.top_k.unwrap_or(defaults.top_k),
             top_p: self.top_p.unwrap_or(defaults.top_p),
             temperature: self.temperature.unwrap_or(defaults.temperature),
+            guidance: self.guidance.unwrap_or(defaults.guidance),
             seed: self.seed,
         };
         Sampling { config, batch: self.batch }
@@ -58,7 +62,7 @@ pub(super) struct SampleArgs {
     #[arg(long = "prompt", value_name = "TEXT", required = true)]
     prompts: Vec<String>,
     /// Drawings of each prompt
-    #[arg(short, long = "n", value_name = "N", default_value_t = 1)]
+    #[arg(short = 'n', long = "n", value_name = "N", default_value_t = 1)]
     count: usize,
     /// The picture to write
     #[arg(long, value_name = "FILE.png", default_value = "drawing.png")]

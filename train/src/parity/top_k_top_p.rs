@@ -27,7 +27,7 @@ pub(super) fn run(case: &Case) -> Result<Vec<Comparison>> {
     let mut lines = Vec::new();
     for setting in case.config::<Vec<Setting>>("/settings")? {
         let Setting { temperature, top_k, top_p, .. } = setting;
-        let sampling = SamplingConfig { top_k, top_p, temperature, seed: 0 };
+        let sampling = SamplingConfig { top_k, top_p, temperature, ..SamplingConfig::default() };
         let (mut miscounted, mut furthest) = (0, 0f64);
         for row in 0..rows {
             let mut found = logits[row * vocabulary..][..vocabulary].to_vec();
