@@ -8,7 +8,6 @@ Builds first, so that the clock sees the demo alone. Wall time, CPU seconds and 
 sections stay.
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
@@ -16,8 +15,9 @@ import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "bench" / "RESULTS.md"
+import results
+
+ROOT = results.ROOT
 
 
 def build():
@@ -32,11 +32,11 @@ def measure(command):
     """Wall seconds, CPU seconds, peak bytes and standard output of a command."""
     started = time.monotonic()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    first = child.stdout.read()
+    said = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
     if status != 0:
         sys.exit(f"{command[0]} failed with status {os.waitstatus_to_exitcode(status)}")
-    return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, first
+    return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, said
 
 
 def rows(figures, wall, cpu, peak, second):
@@ -52,30 +52,6 @@ def rows(figures, wall, cpu, peak, second):
     yield "second run", "does nothing", f"{second:.1f} s"
 
 
-def section(title, figures, table):
-    machine = figures["machine"]
-    lines = [
-        f"## {title}",
-        "",
-        f"{datetime.date.today()}, {machine['processor']}, {machine['cores']} cores, burn {machine['burn']}, "
-        f"{figures['model']['steps']} steps. One run; `python3 bench/demo.py`.",
-        "",
-        "| what | asked | measured |",
-        "|---|---|---|",
-    ]
-    lines += [f"| {what} | {asked} | {found} |" for what, asked, found in table]
-    return "\n".join(lines) + "\n"
-
-
-def replace(title, text):
-    """Puts the section into RESULTS.md in place of the one of the same title."""
-    old = RESULTS.read_text() if RESULTS.exists() else "# Results\n\nWritten by the scripts of this folder.\n"
-    head, *parts = old.split("\n## ")
-    parts = [part for part in parts if not part.startswith(title + "\n")]
-    body = "\n## ".join([head.rstrip("\n") + "\n", *parts, text.removeprefix("## ")])
-    RESULTS.write_text(body.rstrip("\n") + "\n")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="demo-out")
@@ -86,7 +62,9 @@ def main():
     wall, cpu, peak, _ = measure([*command, "--fresh"])
     second, *_ = measure(command)
     figures = json.loads((pathlib.Path(args.out) / "demo.json").read_text())
-    replace(args.title, section(args.title, figures, rows(figures, wall, cpu, peak, second)))
+    about = f"{results.processor()}, burn {figures['machine']['burn']}, {figures['model']['steps']} steps. One run; `python3 bench/demo.py`."
+    table = rows(figures, wall, cpu, peak, second)
+    results.replace(args.title, results.section(args.title, about, ["what", "asked", "measured"], table))
 
 
 if __name__ == "__main__":

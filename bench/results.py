@@ -1,0 +1,30 @@
+"""bench/RESULTS.md: one section per script, replaced when the script runs again, and where it was measured."""
+import datetime
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "RESULTS.md"
+
+
+def processor():
+    """Model of the first processor and the number of cores."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0] if models else 'unknown processor'}, {max(len(models), 1)} cores"
+
+
+def section(title, about, header, table):
+    """A section as text: a title, a line about the measurement, a table."""
+    lines = [f"## {title}", "", f"{datetime.date.today()}, {about}", ""]
+    lines += [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+    lines += [f"| {' | '.join(row)} |" for row in table]
+    return "\n".join(lines) + "\n"
+
+
+def replace(title, text):
+    """Puts the section into RESULTS.md in place of the one of the same title."""
+    old = RESULTS.read_text() if RESULTS.exists() else "# Results\n\nWritten by the scripts of this folder.\n"
+    head, *parts = old.split("\n## ")
+    parts = [part for part in parts if not part.startswith(title + "\n")]
+    body = "\n## ".join([head.rstrip("\n") + "\n", *parts, text.removeprefix("## ")])
+    RESULTS.write_text(body.rstrip("\n") + "\n")
