@@ -45,37 +45,39 @@ def first_byte(command):
     return 1000 * passed
 
 
-def commands(bin, demo, new):
-    """Every command with arguments that work on the demo's folder; `new` is a path that does not exist yet."""
+def prepare(bin, demo, folder):
+    """A link list of one dead link and a picture, which some commands want."""
+    links, picture = folder / "links.txt", folder / "picture.png"
+    links.write_text("http://127.0.0.1:9/a.png\n")
+    draw = [str(bin / "train"), "sample", f"{demo}/rudolph", "--prompt", "cat", "--out", str(picture)]
+    subprocess.run(draw, cwd=ROOT, check=True, capture_output=True)
+    return str(links), str(picture)
+
+
+def commands(bin, demo, links, picture, new):
+    """Every command with arguments that work on the demo's folder; `new` is a folder for what they write."""
     pipeline, tokenize, train = (str(bin / name) for name in ("pipeline", "tokenize", "train"))
     pairs, tokens, bpe, run = (f"{demo}/{name}" for name in ("pairs", "tokens", "bpe.json", "rudolph"))
     codec = "configs/demo/codec/vqgan.safetensors"
-    picture = next((ROOT / "configs/demo/data").rglob("*.png"), None)
-    links = pathlib.Path(f"{new}.txt")
-    links.write_text("http://127.0.0.1:9/a.png\n")
-    if picture is None:
-        picture = pathlib.Path(f"{new}.png")
-        subprocess.run([train, "sample", run, "--prompt", "cat", "--out", picture], cwd=ROOT, check=True, capture_output=True)
-    paths = [f"data.tokens={tokens}", f"data.codec={codec}", f"data.bpe={bpe}", f"run.out={new}"]
-    sets = [part for path in paths for part in ("--set", path)]
-    rudolph = [train, "configs/demo/rudolph.toml", *sets]
-    vqgan = [train, "configs/demo/vqgan.toml", "--set", f"data.pairs={pairs}", "--set", f"run.out={new}"]
-    yield "pipeline crawl", [pipeline, "crawl", str(links), "--out", new]
+    rudolph = [f"data.tokens={tokens}", f"data.codec={codec}", f"data.bpe={bpe}", f"run.out={new}/rudolph"]
+    vqgan = [f"data.pairs={pairs}", f"run.out={new}/vqgan"]
+    sets = lambda keys: [part for key in keys for part in ("--set", key)]
+    yield "pipeline crawl", [pipeline, "crawl", links, "--out", f"{new}/pairs"]
     yield "pipeline status", [pipeline, "status", pairs]
     yield "pipeline show", [pipeline, "show", pairs]
-    yield "tokenize bpe", [tokenize, "bpe", pairs, "--vocab-size", "512", "--out", f"{new}.json"]
-    yield "tokenize shards", [tokenize, "shards", pairs, "--codec", codec, "--bpe", bpe, "--image-size", "64", "--out", new]
+    yield "tokenize bpe", [tokenize, "bpe", pairs, "--vocab-size", "512", "--out", f"{new}/bpe.json"]
+    yield "tokenize shards", [tokenize, "shards", pairs, "--codec", codec, "--bpe", bpe, "--set", "image_size=64", "--out", f"{new}/tokens"]
     yield "tokenize show", [tokenize, "show", tokens]
-    yield "tokenize verify", [tokenize, "verify", tokens, "--pairs", pairs, "--codec", codec, "--out", f"{new}.png"]
-    yield "tokenize encode", [tokenize, "encode", "--codec", codec, "--image-size", "64", str(picture)]
+    yield "tokenize verify", [tokenize, "verify", tokens, "--pairs", pairs, "--codec", codec, "--out", f"{new}/verify.png"]
+    yield "tokenize encode", [tokenize, "encode", "--codec", codec, "--image-size", "64", picture]
     yield "tokenize decode", [tokenize, "decode", "--bpe", bpe, "104", "87"]
-    yield "train rudolph.toml", rudolph
-    yield "train vqgan.toml", vqgan
+    yield "train rudolph.toml", [train, "configs/demo/rudolph.toml", *sets(rudolph)]
+    yield "train vqgan.toml", [train, "configs/demo/vqgan.toml", *sets(vqgan)]
     yield "train resume", [train, "resume", run]
-    yield "train sample", [train, "sample", run, "--prompt", "cat", "--out", f"{new}.png"]
-    yield "train caption", [train, "caption", run, str(picture)]
+    yield "train sample", [train, "sample", run, "--prompt", "cat", "--out", f"{new}/drawing.png"]
+    yield "train caption", [train, "caption", run, picture]
     yield "train show", [train, "show", run]
-    yield "cargo demo", [str(bin / "demo"), "--out", new]
+    yield "cargo demo", [str(bin / "demo"), "--out", f"{new}/demo"]
 
 
 def main():
@@ -85,11 +87,12 @@ def main():
     args = parser.parse_args()
     bin, times = build(), {}
     with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        links, picture = prepare(bin, args.demo, folder)
         for turn in range(args.runs):
-            for name, command in commands(bin, args.demo, f"{folder}/new-{turn}"):
-                command = [part.replace(f"new-{turn}", f"new-{turn}-{name.replace(' ', '-')}") for part in command]
-                if name == "pipeline crawl":
-                    command[2] = f"{folder}/new-{turn}.txt"
+            new = folder / str(turn)
+            new.mkdir()
+            for name, command in commands(bin, args.demo, links, picture, new):
                 times.setdefault(name, []).append(first_byte(command))
     table = [[name, "under 1,000 ms", f"{statistics.median(found):.0f} ms", f"{max(found):.0f} ms"] for name, found in times.items()]
     about = f"{results.processor()}, dev profile, {args.runs} runs of each, in turn. `python3 bench/start.py`."
