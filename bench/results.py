@@ -1,9 +1,19 @@
-"""bench/RESULTS.md: one section per script, replaced when the script runs again, and where it was measured."""
+"""What the scripts of this folder share: building the programs, and their sections of bench/RESULTS.md."""
 import datetime
+import json
 import pathlib
+import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "RESULTS.md"
+
+
+def build(*what):
+    """Builds with `cargo build WHAT` in the dev profile and returns the folder of the programs."""
+    subprocess.run(["cargo", "build", *what], cwd=ROOT, check=True)
+    metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
+    found = subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True).stdout
+    return pathlib.Path(json.loads(found)["target_directory"]) / "debug"
 
 
 def processor():

@@ -7,7 +7,6 @@ The clock runs from before the process is started to the first byte it writes to
 the process is killed if it is a long one. Commands that write get a folder of their own, new for each run.
 """
 import argparse
-import json
 import os
 import pathlib
 import select
@@ -20,13 +19,6 @@ import time
 import results
 
 ROOT = results.ROOT
-
-
-def build():
-    subprocess.run(["cargo", "build", "--workspace", "--bins"], cwd=ROOT, check=True)
-    metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
-    found = subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True).stdout
-    return pathlib.Path(json.loads(found)["target_directory"]) / "debug"
 
 
 def first_byte(command):
@@ -85,7 +77,7 @@ def main():
     parser.add_argument("--demo", default="demo-out")
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
-    bin, times = build(), {}
+    bin, times = results.build("--workspace", "--bins"), {}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         links, picture = prepare(bin, args.demo, folder)
