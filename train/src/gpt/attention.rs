@@ -95,18 +95,19 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn the_kernel_and_the_dense_form_agree_in_values_and_gradients(
-            kind in kinds(), (left, grid, right) in (0usize..9, 1usize..6, 0usize..6), heads in 1usize..4, stop in 0.1f64..1.0,
+            kind in kinds(), (left, grid, right) in (0usize..9, 1usize..6, 0usize..6), heads in 1usize..4,
+            head_dim in 1usize..19, stop in 0.1f64..1.0,
         ) {
             let device = Device::flex().autodiff();
             let segments = Segments { left, grid, right };
             let mask = Mask::new(kind, segments, &device.clone().inner());
-            let (b, width) = (2, heads * 8);
+            let (b, width) = (2, heads * head_dim);
             let t = ((segments.total() as f64 * stop).ceil() as usize).max(1);
             let normal = Distribution::Normal(0.0, 1.5);
             let qkv = Tensor::<3>::random([b, t, 3 * width], normal, &device).require_grad();
             let weight = Tensor::<3>::random([b, t, width], normal, &device);
             let fast = fused::attention(qkv.clone(), heads, &mask.tiles).unwrap();
-            let split = qkv.clone().reshape([b, t, 3 * heads, 8]).swap_dims(1, 2);
+            let split = qkv.clone().reshape([b, t, 3 * heads, head_dim]).swap_dims(1, 2);
             let part = |i: usize| split.clone().narrow(1, i * heads, heads);
             let dense = dense_attention(part(0), part(1), part(2), &mask).swap_dims(1, 2).reshape([b, t, width]);
             prop_assert!(apart(fast.clone().inner(), dense.clone().inner()) < 1e-5);

@@ -10,7 +10,7 @@ use super::segments::Segments;
 use crate::fused::Tiles;
 
 /// Added to the score of a forbidden pair: far below every real score, and still finite in f32 and bf16.
-const FORBIDDEN: f32 = -1e9;
+pub(crate) const FORBIDDEN: f32 = -1e9;
 
 /// What an image position sees of the image before it. Text sees, and is seen, without restriction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -29,6 +29,7 @@ pub use block::Block;
 pub use cache::{Cache, LayerCache};
 pub use config::{GptConfig, GridPositions, Start};
 pub use embedding::{BOS, EOS, PAD};
+pub(crate) use mask::FORBIDDEN;
 pub use mask::{Mask, MaskKind, MaskSchedule};
 pub use norm::{Norm, NormKind, layer_norm, rms_norm};
 pub use segments::Segments;

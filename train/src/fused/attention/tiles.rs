@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::gpt::{MaskKind, Segments};
+use crate::gpt::{FORBIDDEN, MaskKind, Segments};
 
 /// Queries per tile: two vectors. A row of the usual grid of 16.
 pub(super) const QUERIES: usize = 16;
-/// Added to a forbidden score: its exponential is 0 beside any real score.
-const FORBIDDEN: f32 = -1e9;
 
 /// Up to [`QUERIES`] queries and every key that one of them sees.
 #[derive(Debug)]
