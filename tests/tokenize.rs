@@ -203,6 +203,43 @@ fn a_stopped_run_continues_to_the_same_bytes() {
     }
 }
 
+/// Random letters, which no compression makes much smaller.
+#[cfg(unix)]
+fn noise(seed: u32, count: usize) -> String {
+    let mut state = seed;
+    let letter = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + state.to_be_bytes()[0] % 26)
+    };
+    (0..count).map(letter).collect()
+}
+
+/// A file size limit stands in for a full disk: the plan fits, the shard does not.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_told_and_leaves_nothing_half_written() {
+    let place = Place::new();
+    let mut list = items(12);
+    for (seed, item) in (1..).zip(&mut list) {
+        item.caption = noise(seed, 10_000);
+    }
+    place.put("pairs/00000.parquet", shard(&list));
+    let line = ["shards", "pairs", "--codec", "codec.ckpt", "--out", "tokens", "--image-size", "32"];
+    let tokenize = place.command(&line);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "sh"]).arg(tokenize.get_program());
+    shell.args(tokenize.get_args()).current_dir(tokenize.get_current_dir().unwrap());
+    let output = shell.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75), "{stderr}");
+    assert!(stderr.contains("File too large"), "{stderr}");
+    assert!(stderr.contains("hint: free some space and run the same command again"), "{stderr}");
+    assert_eq!(place.names("tokens"), ["plan.json"], "no half-written file");
+    let output = place.run(&line);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(place.rows("tokens").len(), 12);
+}
+
 #[test]
 fn one_unit_of_a_cluster_and_another_plan_in_the_folder() {
     let place = Place::new();

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::io_failure;
+
 /// The result of everything in this crate that can fail as a whole.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -132,12 +134,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted { code } => *code,
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 2,
-            Self::Io { .. }
-            | Self::Store { .. }
-            | Self::Write { .. }
-            | Self::Network { .. }
-            | Self::Lost { .. } => 75,
+            Self::Io { source, .. } => io_failure::exit_code(source.kind()),
+            Self::Store { .. } | Self::Write { .. } | Self::Network { .. } | Self::Lost { .. } => 75,
             Self::Config { .. }
             | Self::Input { .. }
             | Self::Parquet { .. }
@@ -158,20 +156,17 @@ impl Error {
             Self::Parquet { .. } => {
                 Some("the file may be cut short: compare its size with the original".into())
             }
-            _ if self.disk_full() => {
-                Some("free some space and run the same command again: finished units are kept".into())
-            }
+            _ if self.disk_full() => Some(io_failure::FREE_SPACE.into()),
             _ => None,
         }
     }
 
-    /// Whether the cause is a full disk, a quota or a file size limit.
+    /// Whether some cause behind this error is a full disk.
     fn disk_full(&self) -> bool {
-        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
             if let Some(io) = error.downcast_ref::<std::io::Error>()
-                && matches!(io.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+                && io_failure::out_of_space(io.kind())
             {
                 return true;
             }

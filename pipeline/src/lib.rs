@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`settings`], [`cli`] | a config file merged with `--set`, the flags all programs share |
 //! | [`progress`], [`interrupt`] | one progress line; Ctrl-C as a flag |
+//! | [`io_failure`] | what a full disk or a missing file means for a program |
 //! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod crawl;
 mod error;
 pub mod interrupt;
+pub mod io_failure;
 pub mod pairs;
 pub mod picture;
 pub mod progress;

@@ -79,6 +79,14 @@ impl Place {
         assert!(output.status.success(), "{output:?}");
     }
 
+    /// All names in a folder, hidden ones too.
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(folder)).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     /// The rows of all committed token shards.
     pub(crate) fn rows(&self, tokens: &str) -> Vec<TokenRow> {
         let paths = tokenize::shard_list::list(&self.path(tokens)).unwrap();

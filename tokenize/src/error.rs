@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pipeline::io_failure;
+
 /// A result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -98,10 +100,7 @@ impl Error {
         match self {
             Self::Pipeline(error) => error.exit_code(),
             Self::Mismatch { .. } => 1,
-            Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => 75,
-                _ => 2,
-            },
+            Self::Io { source, .. } => io_failure::exit_code(source.kind()),
             Self::Config { .. }
             | Self::Checkpoint { .. }
             | Self::Bpe { .. }
@@ -119,8 +118,8 @@ impl Error {
                 "give the codec that made the shards, or make them again with `tokenize shards --fresh`"
                     .to_owned(),
             ),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("free some space and run the same command again: finished units are kept".to_owned())
+            Self::Io { source, .. } if io_failure::out_of_space(source.kind()) => {
+                Some(io_failure::FREE_SPACE.to_owned())
             }
             _ => None,
         }
@@ -134,5 +133,19 @@ impl pipeline::cli::Failure for Error {
 
     fn hint(&self) -> Option<String> {
         Self::hint(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_and_advice_are_those_of_the_pipeline() {
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::FileTooLarge, io::ErrorKind::PermissionDenied] {
+            let ours = Error::io("t.parquet")(kind.into());
+            let theirs = pipeline::Error::io("t.parquet", kind.into());
+            assert_eq!((ours.exit_code(), ours.hint()), (theirs.exit_code(), theirs.hint()), "{kind}");
+        }
     }
 }

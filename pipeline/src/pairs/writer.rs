@@ -2,8 +2,8 @@
 //!
 //! Row groups end where the rows say so, never where time or memory does; the file names no date, host or attempt.
 
-use std::io::{self, Write};
-use std::sync::{Arc, OnceLock};
+use std::io::Write;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
@@ -14,6 +14,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::row::{Layout, Row, schema};
+use crate::io_failure::{FirstFailure, Watched};
 use crate::{Error, Result};
 
 /// Rows after which a row group ends.
@@ -24,7 +25,7 @@ const GROUP_BYTES: usize = 64 << 20;
 /// Writes rows into one shard.
 pub struct PairWriter<W: Write + Send> {
     writer: ArrowWriter<Watched<W>>,
-    failed: Failed,
+    failure: FirstFailure,
     schema: SchemaRef,
     caption: bool,
     name: String,
@@ -35,28 +36,28 @@ impl<W: Write + Send> PairWriter<W> {
     /// Starts a shard; `name` is for messages.
     pub fn new(target: W, layout: &Layout, name: &str) -> Result<Self> {
         let schema = schema(layout);
-        let failed = Failed::default();
-        let target = Watched { target, failed: Arc::clone(&failed) };
+        let failure = FirstFailure::default();
+        let target = Watched::new(target, &failure);
         let writer = ArrowWriter::try_new(target, Arc::clone(&schema), Some(properties(layout)))
-            .map_err(|e| write_error(name, &failed, &e))?;
-        Ok(Self { writer, failed, schema, caption: layout.caption, name: name.to_owned(), rows: 0 })
+            .map_err(|e| write_error(name, &failure, &e))?;
+        Ok(Self { writer, failure, schema, caption: layout.caption, name: name.to_owned(), rows: 0 })
     }
 
     /// Appends rows; `extra` holds the additional columns of the layout, as long as `rows`.
     pub fn write(&mut self, extra: &[ArrayRef], rows: &[Row]) -> Result<()> {
-        let batch = self.batch(extra, rows).map_err(|e| write_error(&self.name, &self.failed, &e))?;
-        self.writer.write(&batch).map_err(|e| write_error(&self.name, &self.failed, &e))?;
+        let batch = self.batch(extra, rows).map_err(|e| write_error(&self.name, &self.failure, &e))?;
+        self.writer.write(&batch).map_err(|e| write_error(&self.name, &self.failure, &e))?;
         self.rows += rows.len() as u64;
         if self.writer.in_progress_rows() >= GROUP_ROWS || self.writer.in_progress_size() >= GROUP_BYTES {
-            self.writer.flush().map_err(|e| write_error(&self.name, &self.failed, &e))?;
+            self.writer.flush().map_err(|e| write_error(&self.name, &self.failure, &e))?;
         }
         Ok(())
     }
 
     /// Ends the file and gives its target back, with the number of rows.
     pub fn close(self) -> Result<(W, u64)> {
-        let watched = self.writer.into_inner().map_err(|e| write_error(&self.name, &self.failed, &e))?;
-        Ok((watched.target, self.rows))
+        let watched = self.writer.into_inner().map_err(|e| write_error(&self.name, &self.failure, &e))?;
+        Ok((watched.into_inner(), self.rows))
     }
 
     fn batch(&self, extra: &[ArrayRef], rows: &[Row]) -> Result<RecordBatch, arrow::error::ArrowError> {
@@ -109,49 +110,18 @@ fn properties(layout: &Layout) -> WriterProperties {
         .build()
 }
 
-/// What the target failed with, as the Parquet writer keeps the text of an I/O error but not always its kind.
-type Failed = Arc<OnceLock<(io::ErrorKind, Option<i32>)>>;
-
-/// The target, and a note of its first failure.
-struct Watched<W> {
-    target: W,
-    failed: Failed,
-}
-
-impl<W> Watched<W> {
-    fn note<T>(&self, done: io::Result<T>) -> io::Result<T> {
-        if let Err(error) = &done
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            self.failed.get_or_init(|| (error.kind(), error.raw_os_error()));
-        }
-        done
-    }
-}
-
-impl<W: Write> Write for Watched<W> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let done = self.target.write(buf);
-        self.note(done)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let done = self.target.flush();
-        self.note(done)
-    }
-}
-
 /// A full disk keeps its own error kind, so that it gets its own advice.
-fn write_error(name: &str, failed: &Failed, error: &dyn std::fmt::Display) -> Error {
-    match failed.get() {
-        Some((_, Some(code))) => Error::io(name, io::Error::from_raw_os_error(*code)),
-        Some((kind, None)) => Error::io(name, (*kind).into()),
+fn write_error(name: &str, failure: &FirstFailure, error: &dyn std::fmt::Display) -> Error {
+    match failure.error() {
+        Some(cause) => Error::io(name, cause),
         None => Error::Write { path: name.to_owned(), message: error.to_string() },
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     /// A disk with room for a few bytes.
@@ -173,15 +143,18 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_full_disk_is_told_as_such() {
+    fn writer(room: usize) -> PairWriter<Tiny> {
         let layout = Layout {
             extra: vec![],
             caption: false,
             format: crate::picture::EncodeFormat::Jpg,
             metadata: vec![],
         };
-        let row = Row {
+        PairWriter::new(Tiny(room), &layout, "out/00000.parquet").unwrap()
+    }
+
+    fn row() -> Row {
+        Row {
             url: None,
             caption: None,
             key: "000000000".into(),
@@ -191,10 +164,24 @@ mod tests {
             original_size: None,
             sha256: None,
             image: None,
-        };
-        let mut writer = PairWriter::new(Tiny(100), &layout, "out/00000.parquet").unwrap();
-        let error = writer.write(&[], &[row]).and_then(|()| writer.close().map(|_| ())).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        let mut writer = writer(100);
+        let error = writer.write(&[], &[row()]).and_then(|()| writer.close().map(|_| ())).unwrap_err();
         assert!(error.to_string().starts_with("out/00000.parquet: "), "{error}");
+        assert!(error.hint().unwrap().contains("free some space"));
+    }
+
+    /// A shard of one row fits the buffers, so that nothing fails before the last flush, of which Parquet tells text.
+    #[test]
+    fn a_disk_that_is_full_at_the_last_flush_asks_to_try_again() {
+        let mut writer = writer(0);
+        writer.write(&[], &[row()]).unwrap();
+        let error = writer.close().map(|_| ()).unwrap_err();
+        assert_eq!(error.exit_code(), 75, "{error}");
         assert!(error.hint().unwrap().contains("free some space"));
     }
 }

@@ -1,8 +1,8 @@
 //! Writes token shards: the same rows give the same bytes, however they arrive.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, FixedSizeListBuilder, ListBuilder, PrimitiveBuilder, RecordBatch, StringBuilder, UInt16Builder,
@@ -11,6 +11,7 @@ use arrow::datatypes::{ArrowPrimitiveType, SchemaRef, UInt16Type, UInt32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use pipeline::io_failure::{FirstFailure, Watched};
 
 use super::schema::{OWN, code_count, element, id_type};
 use super::{TokenMeta, TokenRow, schema};
@@ -22,7 +23,7 @@ const GROUP_ROWS: usize = 4096;
 /// Writes rows into a Parquet file of format `tokens/1`.
 pub struct TokenWriter<W: Write + Send> {
     inner: ArrowWriter<Watched<W>>,
-    fault: Arc<OnceLock<io::ErrorKind>>,
+    failure: FirstFailure,
     schema: SchemaRef,
     meta: TokenMeta,
     extra: Vec<String>,
@@ -51,13 +52,13 @@ impl<W: Write + Send> TokenWriter<W> {
             .set_key_value_metadata(Some(meta.to_key_values()))
             .set_created_by("troika".to_owned())
             .build();
-        let fault = Arc::new(OnceLock::new());
-        let sink = Watched { sink, fault: Arc::clone(&fault) };
+        let failure = FirstFailure::default();
+        let sink = Watched::new(sink, &failure);
         let inner = ArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))
-            .map_err(|error| write_error(&path, &fault, error))?;
+            .map_err(|error| write_error(&path, &failure, error))?;
         Ok(Self {
             inner,
-            fault,
+            failure,
             schema,
             meta: meta.clone(),
             extra: extra.to_vec(),
@@ -83,9 +84,9 @@ impl<W: Write + Send> TokenWriter<W> {
     /// A failed write.
     pub fn finish(mut self) -> Result<W> {
         self.flush()?;
-        let (path, fault) = (self.path, self.fault);
-        let watched = self.inner.into_inner().map_err(|error| write_error(&path, &fault, error))?;
-        Ok(watched.sink)
+        let (path, failure) = (self.path, self.failure);
+        let watched = self.inner.into_inner().map_err(|error| write_error(&path, &failure, error))?;
+        Ok(watched.into_inner())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -95,7 +96,7 @@ impl<W: Write + Send> TokenWriter<W> {
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), self.columns(&rows))
             .map_err(|e| Error::table(&self.path, e))?;
-        self.inner.write(&batch).map_err(|error| write_error(&self.path, &self.fault, error))
+        self.inner.write(&batch).map_err(|error| write_error(&self.path, &self.failure, error))
     }
 
     fn columns(&self, rows: &[TokenRow]) -> Vec<ArrayRef> {
@@ -118,38 +119,10 @@ impl<W: Write + Send> TokenWriter<W> {
     }
 }
 
-/// Remembers why the sink failed: Parquet's last flush gives the cause as text alone, and a full disk needs its own
-/// advice.
-struct Watched<W> {
-    sink: W,
-    fault: Arc<OnceLock<io::ErrorKind>>,
-}
-
-impl<W> Watched<W> {
-    fn watch<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        if let Err(error) = &result {
-            // The first cause is the one that counts.
-            let _first = self.fault.set(error.kind());
-        }
-        result
-    }
-}
-
-impl<W: Write> Write for Watched<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.sink.write(bytes);
-        self.watch(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let flushed = self.sink.flush();
-        self.watch(flushed)
-    }
-}
-
-fn write_error(path: &Path, fault: &OnceLock<io::ErrorKind>, error: impl ToString) -> Error {
-    match fault.get() {
-        Some(&kind) => Error::Io { path: path.to_owned(), source: kind.into() },
+/// A full disk keeps its own error, so that it gets its own advice.
+fn write_error(path: &Path, failure: &FirstFailure, error: impl ToString) -> Error {
+    match failure.error() {
+        Some(source) => Error::Io { path: path.to_owned(), source },
         None => Error::table(path, error),
     }
 }
