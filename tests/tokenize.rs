@@ -121,7 +121,7 @@ fn a_shard_of_another_codec_is_refused_with_both_hashes() {
     let shown = place.shown(&["verify", "tokens", "--pairs", "pairs", "--codec", "other.ckpt"]);
     let shown = shown.replace(&sha256(&other), "<other.ckpt>");
     insta::assert_snapshot!(shown, @r"
-    exit 1
+    exit 2
     -- out
     -- err
     error: tokens/00000-<attempt>.parquet was made with the codec <codec.ckpt>, but other.ckpt is <other.ckpt> (sha256)

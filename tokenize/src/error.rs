@@ -95,16 +95,16 @@ impl Error {
         Self::Table { path: path.as_ref().to_owned(), why: why.to_string(), cure: None }
     }
 
-    /// The process's exit code: 1 below the asked quality, 2 usage or configuration, 75 try again, 130 interrupted.
+    /// The process's exit code: 2 usage or configuration, 75 try again, 130/143 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Pipeline(error) => error.exit_code(),
-            Self::Mismatch { .. } => 1,
             Self::Io { source, .. } => io_failure::exit_code(source.kind()),
             Self::Config { .. }
             | Self::Checkpoint { .. }
             | Self::Bpe { .. }
             | Self::Table { .. }
+            | Self::Mismatch { .. }
             | Self::Case { .. } => 2,
         }
     }
