@@ -90,12 +90,21 @@ pub fn record(store: &Store, plan: &Plan, unit: &Unit, produced: Produced) -> Re
         counts: produced.counts,
         stats: produced.stats,
     };
-    if !store.put_if_absent(&format!("{COMMITS}/{}.json", label(unit.index)), to_json(&commit)?)? {
+    if !store.put_if_absent(&commit_name(unit.index), to_json(&commit)?)? {
         store.delete(&commit.file)?;
         return Ok(false);
     }
     write_stats(store, &commit)?;
     Ok(true)
+}
+
+fn commit_name(unit: usize) -> String {
+    format!("{COMMITS}/{}.json", label(unit))
+}
+
+/// Whether some attempt has made the unit's shard.
+pub(super) fn is_committed(store: &Store, unit: usize) -> Result<bool> {
+    Ok(store.get(&commit_name(unit))?.is_some())
 }
 
 fn stats_name(unit: usize) -> String {

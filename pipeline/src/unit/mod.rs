@@ -5,7 +5,8 @@
 //! 2. A unit's data goes to a name that only this attempt uses ([`Attempt::shard`]).
 //! 3. A small [`Commit`] under `_commits/` is created by put-if-absent. The first attempt wins, a loser deletes its
 //!    file. Readers trust commits alone ([`committed`]), so a kill at any instant loses nothing and doubles nothing.
-//! 4. [`finish`] merges the commits into `manifest.json` and sweeps up what killed attempts left.
+//! 4. [`finish`] merges the commits into `manifest.json` and sweeps up what killed attempts left. Files of attempts that
+//!    are still running go too once every unit is committed: those attempts have lost.
 //!
 //! The same code serves a laptop (all units in one process) and a cluster (`--unit N` on each machine).
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::commit::{Manifest, committed, finish, record};
+use super::commit::{Manifest, committed, finish, is_committed, record};
 use super::{Plan, Selection, Unit, hex, label};
 use crate::interrupt::Interrupt;
 use crate::store::{Store, StoreWriter};
@@ -86,6 +86,18 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// Works and commits; `false` if another attempt was first.
+    fn carry_out(&self, plan: &Plan, work: impl FnOnce(&Self) -> Result<Produced>) -> Result<bool> {
+        match work(self) {
+            Ok(produced) => record(self.store, plan, self.unit, produced),
+            // Another process committed the last unit meanwhile and swept up, this attempt's unfinished file as well.
+            Err(error) if is_gone(&error) && is_committed(self.store, self.unit.index).unwrap_or(false) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Starts the unit's data file under a name that no other attempt has; `extension` without the dot.
     pub fn shard(&self, extension: &str) -> Result<ShardWriter> {
         let name = format!("{}-{}.{extension}", label(self.unit.index), attempt_tag());
@@ -100,6 +112,11 @@ impl Attempt<'_> {
             false => Ok(()),
         }
     }
+}
+
+/// Whether a file was not there any more.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
 /// 16 hex digits that differ between attempts, processes and machines.
@@ -179,8 +196,8 @@ pub fn run_units(
     let mut outcome = Outcome { done: 0, lost: 0, manifest: None };
     for unit in &todo.units {
         interrupt.check()?;
-        let produced = work(&Attempt { unit, store, interrupt, abandoned: &abandoned })?;
-        outcome.count(record(store, plan, unit, produced)?);
+        let attempt = Attempt { unit, store, interrupt, abandoned: &abandoned };
+        outcome.count(attempt.carry_out(plan, &mut work)?);
     }
     outcome.close(store, todo)
 }
@@ -199,10 +216,7 @@ pub fn run_units_overlapped(
     let lane = || {
         while let Some(unit) = todo.units.get(next.fetch_add(1, Ordering::Relaxed)) {
             let attempt = Attempt { unit, store, interrupt, abandoned: &abandoned };
-            let done = attempt
-                .check()
-                .and_then(|()| work(&attempt))
-                .and_then(|made| record(store, plan, unit, made));
+            let done = attempt.check().and_then(|()| attempt.carry_out(plan, &work));
             let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
             match (outcome.as_mut(), done) {
                 (Ok(outcome), Ok(won)) => outcome.count(won),
@@ -308,6 +322,45 @@ mod tests {
         assert_eq!((run().done, run().lost), (1, 1));
         let commits = committed(&store).unwrap();
         assert_eq!(files(&store), [commits[0].file.as_str()]);
+    }
+
+    /// Begins its file, is overtaken by a run over all units, which sweeps that file away, and goes on.
+    fn overtaken(attempt: &Attempt<'_>, plan: &Plan) -> Result<Produced> {
+        let mut shard = attempt.shard("txt")?;
+        write!(shard, "unit {}", attempt.unit.index).unwrap();
+        run_all(attempt.store, plan);
+        shard.finish(attempt.unit.rows, BTreeMap::new(), serde_json::Value::Null)
+    }
+
+    #[test]
+    fn an_attempt_whose_file_was_swept_by_the_winner_has_lost() {
+        let plan = plan(2);
+        for lanes in [1, 2] {
+            let (_folder, store) = store();
+            plan.settle(&store).unwrap();
+            let todo = pending(&store, &plan, Selection::All).unwrap();
+            let never = Interrupt::never();
+            let slow = |attempt: &Attempt<'_>| overtaken(attempt, &plan);
+            let outcome = match lanes {
+                1 => run_units(&store, &plan, &todo, &never, slow),
+                _ => run_units_overlapped(&store, &plan, &todo, &never, lanes, slow),
+            };
+            let outcome = outcome.unwrap();
+            assert_eq!((outcome.done, outcome.lost), (0, 1));
+            assert!(outcome.manifest.is_some_and(|manifest| manifest.missing.is_empty()));
+            assert_eq!(files(&store), [committed(&store).unwrap()[0].file.as_str()]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_gone_without_a_winner_is_an_error() {
+        let (_folder, store) = store();
+        let plan = plan(2);
+        plan.settle(&store).unwrap();
+        let todo = pending(&store, &plan, Selection::All).unwrap();
+        let gone = |_: &Attempt<'_>| Err(Error::io("links.csv", io::ErrorKind::NotFound.into()));
+        let error = run_units(&store, &plan, &todo, &Interrupt::never(), gone).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
     }
 
     #[test]
