@@ -208,6 +208,8 @@ impl Default for RunConfig {
 /// What of the config decides the output: part of the plan id, and nothing else is.
 #[derive(Serialize)]
 pub(super) struct Decides<'a> {
+    /// How each list is read: the same bytes are other rows as CSV than as plain text.
+    formats: Vec<ListFormat>,
     url_col: &'a str,
     caption_col: Option<&'a str>,
     columns: &'a [String],
@@ -257,8 +259,10 @@ impl CrawlConfig {
         Policy::new(&self.net).map(|_| ())
     }
 
-    pub(super) fn decides(&self) -> Decides<'_> {
+    /// `formats` are those of the lists, in their order.
+    pub(super) fn decides(&self, formats: Vec<ListFormat>) -> Decides<'_> {
         Decides {
+            formats,
             url_col: &self.input.url_col,
             caption_col: self.input.caption_col.as_deref(),
             columns: &self.input.columns,

@@ -143,6 +143,10 @@ struct Survey {
 
 fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
     let lists = ListFile::find(&config.input)?;
+    let decides = decides(config, &lists)?;
+    // Counts and offsets follow from how a list is read and cut.
+    let same = |plan: &&Plan| plan.config == decides && plan.rows_per_unit == config.output.rows_per_unit;
+    let earlier = earlier.filter(same);
     let mut columns: Option<Columns> = None;
     let mut inputs = Vec::with_capacity(lists.len());
     for list in &lists {
@@ -160,19 +164,25 @@ fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
         }
         inputs.push(input(list, config.output.rows_per_unit, earlier)?);
     }
-    let plan = Plan::new(FORMAT, &config.decides(), inputs, config.output.rows_per_unit)?;
+    let plan = Plan::new(FORMAT, &decides, inputs, config.output.rows_per_unit)?;
     let columns = columns.ok_or_else(|| Error::config("input.urls", "no link list given"))?;
     Ok(Survey { plan, lists, columns })
 }
 
-/// Counts a list, or takes the count of an earlier plan over the same bytes: a cluster's units need not count again.
+/// What decides the output besides the content of the lists, as a plan stores it.
+fn decides(config: &CrawlConfig, lists: &[ListFile]) -> Result<serde_json::Value> {
+    let formats = lists.iter().map(|list| list.format).collect();
+    serde_json::to_value(config.decides(formats)).map_err(|e| Error::config("config", e.to_string()))
+}
+
+/// Counts a list, or takes the count of an earlier plan that reads the same bytes in the same way: a cluster's units
+/// need not count again.
 fn input(list: &ListFile, rows_per_unit: u64, earlier: Option<&Plan>) -> Result<InputFile> {
     let path = list.path.display().to_string();
     let bytes = std::fs::metadata(&list.path).map_err(|e| Error::io(&list.path, e))?.len();
     let digest = digest_file(&list.path)?;
     let same = |known: &&InputFile| known.bytes == bytes && known.digest == digest;
-    let known = earlier.filter(|plan| plan.rows_per_unit == rows_per_unit);
-    if let Some(known) = known.and_then(|plan| plan.inputs.iter().find(same)) {
+    if let Some(known) = earlier.and_then(|plan| plan.inputs.iter().find(same)) {
         return Ok(InputFile { path, ..known.clone() });
     }
     let (rows, offsets) = list.scan(rows_per_unit)?;
@@ -201,4 +211,49 @@ pub fn next_command(output: &Path) -> String {
         "tokenize shards {} --codec vqgan.safetensors --bpe bpe.model --out data/tokens",
         output.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The crawl of a list into the folder `out` beside it.
+    fn crawl(list: &Path, format: Option<ListFormat>) -> CrawlConfig {
+        let path = list.with_file_name("out").display().to_string();
+        CrawlConfig {
+            input: InputConfig { urls: vec![list.display().to_string()], format, ..InputConfig::default() },
+            output: OutputConfig { path, ..OutputConfig::default() },
+            ..CrawlConfig::default()
+        }
+    }
+
+    fn stored(name: &str, list: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        crate::atomic::write(&path, list).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_list_read_in_another_way_is_another_plan() {
+        let (_folder, list) = stored("links.jsonl", "{\"url\": \"http://h/1\"}\n");
+        let by_ending = plan(&crawl(&list, None)).unwrap();
+        assert_eq!(plan(&crawl(&list, Some(ListFormat::Jsonl))).unwrap(), by_ending);
+        let lines = plan(&crawl(&list, Some(ListFormat::Txt))).unwrap();
+        assert_eq!(lines.rows(), by_ending.rows());
+        assert_ne!(lines.plan_id, by_ending.plan_id);
+    }
+
+    #[test]
+    fn counts_come_from_an_earlier_plan_only_if_it_reads_the_list_in_the_same_way() {
+        let (_folder, list) = stored("links.csv", "url\nhttp://h/1\nhttp://h/2\n");
+        let table = crawl(&list, None);
+        let mut earlier = plan(&table).unwrap();
+        assert_eq!(earlier.rows(), 2);
+        // A number to which nobody counts shows where it comes from.
+        earlier.inputs[0].rows = 7;
+        earlier.settle(&Store::create(&table.output.path).unwrap()).unwrap();
+        assert_eq!(plan(&table).unwrap().rows(), 7);
+        assert_eq!(plan(&crawl(&list, Some(ListFormat::Txt))).unwrap().rows(), 3);
+    }
 }
