@@ -123,6 +123,17 @@ impl ImageConfig {
         }
     }
 
+    /// Whether no picture can be resized within the limit. Where the size is only that of the longer side, or small
+    /// pictures are left alone, some can.
+    fn always_too_large(&self) -> bool {
+        use ResizeMode::{Border, CenterCrop, KeepRatio, KeepRatioLargest, No};
+        let square = u64::from(self.size) * u64::from(self.size);
+        match self.resize_mode {
+            Border | CenterCrop | KeepRatio => !self.only_if_bigger && square > self.max_pixels,
+            KeepRatioLargest | No => false,
+        }
+    }
+
     /// The part about encoding.
     pub fn encode(&self) -> EncodeOptions {
         EncodeOptions { format: self.encode_format, quality: self.encode_quality }
@@ -253,6 +264,9 @@ impl CrawlConfig {
             }
             _ => {}
         }
+        if self.image.always_too_large() {
+            return wrong("image.size", "gives every picture more pixels than image.max_pixels");
+        }
         if let Some(problem) = self.image.encode().problem() {
             return wrong("image.encode_quality", problem);
         }
@@ -313,6 +327,8 @@ mod tests {
     fn what_cannot_work_names_its_key() {
         for (set, key) in [
             ("image.size=0", "image.size"),
+            ("image.size=10000", "image.size"),
+            ("image.max_pixels=65535", "image.size"),
             ("image.encode_quality=101", "image.encode_quality"),
             ("net.timeout=0", "net.timeout"),
             ("net.allow=[\"host\"]", "net.allow"),

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::budget::Pixels;
 use super::config::ImageConfig;
-use crate::picture::{decode, encode, probe, resize};
+use crate::picture::{Geometry, Header, decode, encode, geometry, probe, resize};
 use crate::reason::Reason;
 use crate::unit::hex;
 
@@ -34,7 +34,12 @@ fn image_of(body: &[u8], config: &ImageConfig, pixels: &Pixels) -> Result<Proces
     if config.max_aspect_ratio > 0.0 && f64::from(long) / f64::from(short) > config.max_aspect_ratio {
         return Err(Reason::AspectRatio);
     }
-    let _room = pixels.take(header.decoded_bytes);
+    // The header's sides are those before orientation; swapping them changes neither bytes nor pixels.
+    let geometry = geometry(header.width, header.height, &config.resize());
+    if geometry.passes(config.max_pixels) {
+        return Err(Reason::TooManyPixels);
+    }
+    let _room = pixels.take(needed(&header, &geometry));
     let picture = decode(body, &config.decode())?;
     let original_size = (picture.width(), picture.height());
     let picture = resize(picture, &config.resize())?;
@@ -47,8 +52,15 @@ fn image_of(body: &[u8], config: &ImageConfig, pixels: &Pixels) -> Result<Proces
     })
 }
 
+/// Memory for the whole way of a picture: a single pixel is 3 bytes when decoded and 196,608 when resized to 256 × 256.
+fn needed(header: &Header, geometry: &Geometry) -> u64 {
+    header.decoded_bytes.saturating_add(geometry.bytes())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::picture::{EncodeOptions, Picture};
 
@@ -62,6 +74,34 @@ mod tests {
         let done = run(400, 300, &ImageConfig::default()).unwrap();
         assert_eq!((done.original_size, done.size), ((400, 300), (256, 256)));
         assert_eq!(run(1, 1, &ImageConfig::default()).unwrap().size, (256, 256));
+    }
+
+    #[test]
+    fn room_is_taken_for_the_result_too() {
+        let body = encode(&Picture::filled(1, 1, [9, 8, 7]), &EncodeOptions::png()).unwrap();
+        let pixels = Pixels::new(1 << 20);
+        let others = pixels.take((1 << 20) - 1000);
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| process(&body, &ImageConfig::default(), &pixels));
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!one.is_finished(), "384 KiB of pixels, 1,000 bytes left");
+            drop(others);
+            assert_eq!(one.join().unwrap().unwrap().size, (256, 256));
+        });
+    }
+
+    #[test]
+    fn what_would_become_too_large_is_refused_by_its_header() {
+        let config = ImageConfig {
+            resize_mode: crate::picture::ResizeMode::KeepRatio,
+            max_pixels: 100_000,
+            ..ImageConfig::default()
+        };
+        let mut body = encode(&Picture::filled(100, 1, [9, 8, 7]), &EncodeOptions::png()).unwrap();
+        assert_eq!(process(&body, &config, &Pixels::new(1 << 20)), Err(Reason::TooManyPixels));
+        // Not even decoded: the end of the file, its last chunk and a checksum, is missing.
+        body.truncate(body.len() - 14);
+        assert_eq!(process(&body, &config, &Pixels::new(1 << 20)), Err(Reason::TooManyPixels));
     }
 
     #[test]

@@ -69,7 +69,8 @@ pub struct ResizeOptions {
     pub downscale: Interpolation,
     /// The colour of the border.
     pub background: [u8; 3],
-    /// Most pixels of a result: `keep_ratio` turns a line of 100,000 × 1 into 25,600,000 × 256.
+    /// Most pixels of the scaled picture and of the result: `keep_ratio` turns a line of 100,000 × 1 into
+    /// 25,600,000 × 256.
     pub max_pixels: u64,
 }
 
@@ -107,6 +108,21 @@ impl Geometry {
     fn unchanged(width: u32, height: u32) -> Self {
         Self { scaled: (width, height), output: (width, height), crop: (0, 0), offset: (0, 0), filter: None }
     }
+
+    /// Most bytes that resizing holds besides the picture it begins with: the scaled one and the result.
+    pub fn bytes(&self) -> u64 {
+        let [scaled, output] = [self.scaled, self.output].map(|size| area(size).saturating_mul(3));
+        scaled.saturating_add(output)
+    }
+
+    /// Whether the scaled picture or the result has more pixels than that.
+    pub fn passes(&self, max_pixels: u64) -> bool {
+        area(self.scaled).max(area(self.output)) > max_pixels
+    }
+}
+
+fn area((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
 }
 
 /// The geometry of a `width × height` picture: pure, so that it can be held against img2dataset's numbers.
@@ -147,11 +163,11 @@ pub fn geometry(width: u32, height: u32, options: &ResizeOptions) -> Geometry {
 /// Resizes a picture.
 ///
 /// # Errors
-/// [`Reason::TooManyPixels`] when the scaled picture passes the limit.
+/// [`Reason::TooManyPixels`] when the scaled picture or the result passes the limit.
 pub fn resize(picture: Picture, options: &ResizeOptions) -> Result<Picture, Reason> {
     let geometry = geometry(picture.width(), picture.height(), options);
     let (width, height) = geometry.scaled;
-    if u64::from(width) * u64::from(height) > options.max_pixels {
+    if geometry.passes(options.max_pixels) {
         return Err(Reason::TooManyPixels);
     }
     let scaled = match geometry.filter {
@@ -273,6 +289,21 @@ mod tests {
     fn a_line_blown_up_beyond_the_limit_is_refused() {
         let line = Picture::filled(100_000, 1, [0; 3]);
         assert_eq!(resize(line, &options(KeepRatio)), Err(Reason::TooManyPixels));
+    }
+
+    #[test]
+    fn a_border_beyond_the_limit_is_refused_though_the_scaled_picture_is_small() {
+        let line = Picture::filled(100, 1, [0; 3]);
+        let limited = |max_pixels| ResizeOptions { size: 100, max_pixels, ..options(Border) };
+        assert_eq!(resize(line.clone(), &limited(9_999)), Err(Reason::TooManyPixels));
+        assert!(resize(line, &limited(10_000)).is_ok());
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_both_pictures() {
+        let border = geometry(400, 300, &options(Border));
+        assert_eq!(border.bytes(), 3 * (256 * 192 + 256 * 256));
+        assert_eq!(geometry(300, 400, &options(Border)).bytes(), border.bytes());
     }
 
     proptest! {
