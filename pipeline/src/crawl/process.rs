@@ -1,13 +1,11 @@
 //! A downloaded body to the image of its row: header checks, decode, resize, encode. Runs on the decoding threads.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::budget::Pixels;
 use super::config::ImageConfig;
-use crate::picture::{Geometry, Header, decode, encode, geometry, probe, resize};
+use crate::picture::{Geometry, Header, decode, encode, geometry, guarded, probe, resize};
 use crate::reason::Reason;
 use crate::unit::hex;
 
@@ -20,9 +18,9 @@ pub(super) struct Processed {
     pub(super) sha256: String,
 }
 
-/// Makes the image; a decoder that panics on hostile bytes is a damaged file, not the end of the crawl.
+/// Makes the image. Decoding is guarded for every caller; here a panic while resizing or encoding would end the crawl.
 pub(super) fn process(body: &[u8], config: &ImageConfig, pixels: &Pixels) -> Result<Processed, Reason> {
-    catch_unwind(AssertUnwindSafe(|| image_of(body, config, pixels))).unwrap_or(Err(Reason::Decode))
+    guarded(|| image_of(body, config, pixels))
 }
 
 fn image_of(body: &[u8], config: &ImageConfig, pixels: &Pixels) -> Result<Processed, Reason> {

@@ -4,9 +4,18 @@ mod decode;
 mod encode;
 mod resize;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::reason::Reason;
+
 pub use decode::{DecodeOptions, Header, decode, probe};
 pub use encode::{EncodeFormat, EncodeOptions, encode};
 pub use resize::{Geometry, Interpolation, ResizeMode, ResizeOptions, geometry, resize};
+
+/// A codec that panics on hostile bytes has met a damaged file; it is not the end of the program.
+pub(crate) fn guarded<T>(codec: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
+    catch_unwind(AssertUnwindSafe(codec)).unwrap_or(Err(Reason::Decode))
+}
 
 /// An sRGB picture, 8 bits per channel, rows from top to bottom without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +107,13 @@ mod tests {
         assert_eq!(canvas.pixel(5, 0), None);
         canvas.paste(&small, 4, 3);
         assert_eq!(canvas.pixel(4, 3), Some([0, 1, 2]));
+    }
+
+    #[test]
+    fn a_panic_is_a_damaged_file() {
+        assert_eq!(guarded(|| Ok(7)), Ok(7));
+        assert_eq!(guarded(|| Err::<u8, _>(Reason::Truncated)), Err(Reason::Truncated));
+        assert_eq!(guarded::<u8>(|| panic!("hostile bytes")), Err(Reason::Decode));
     }
 
     #[test]

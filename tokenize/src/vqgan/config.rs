@@ -93,8 +93,15 @@ impl VqGanConfig {
         if self.ch_mult.is_empty() || self.ch_mult.contains(&0) {
             return refuse("ch_mult", "needs at least one level, each at least 1".to_owned());
         }
-        if self.groups == 0 || self.ch_mult.iter().any(|m| !(self.ch * m).is_multiple_of(self.groups)) {
-            return refuse("groups", format!("{} does not divide the channels of every level", self.groups));
+        if self.ch == 0 {
+            return refuse("ch", "needs at least one channel".to_owned());
+        }
+        // The first level begins with `ch` channels whatever its multiplier; with them all multiples are divided.
+        if self.groups == 0 || !self.ch.is_multiple_of(self.groups) {
+            return refuse(
+                "groups",
+                format!("{} does not divide the {} channels of ch", self.groups, self.ch),
+            );
         }
         if self.n_embed == 0 || self.n_embed > usize::from(u16::MAX) + 1 {
             return refuse(
@@ -124,5 +131,21 @@ impl VqGanConfig {
             quant_conv: layers::conv1x1(self.z_channels, self.embed_dim, device),
             post_quant_conv: layers::conv1x1(self.embed_dim, self.z_channels, device),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_that_the_groups_do_not_divide_are_refused_before_a_layer_panics() {
+        let fault = |config: VqGanConfig| config.validate().unwrap_err().to_string();
+        assert!(VqGanConfig::default().validate().is_ok());
+        assert!(fault(VqGanConfig { ch: 0, ..VqGanConfig::default() }).starts_with("ch: "));
+        assert!(fault(VqGanConfig { groups: 0, ..VqGanConfig::default() }).starts_with("groups: "));
+        // 48 channels times 2 are a multiple of 32, 48 are none.
+        let only_multiplied = VqGanConfig { ch: 48, ch_mult: vec![2, 2], ..VqGanConfig::default() };
+        assert_eq!(fault(only_multiplied), "groups: 32 does not divide the 48 channels of ch");
     }
 }
