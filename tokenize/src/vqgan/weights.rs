@@ -54,14 +54,18 @@ impl VqGan {
     /// Writes the weights under the published names, atomically.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when the file cannot be written.
+    /// [`Error::Pipeline`] when the file cannot be written, [`Error::Checkpoint`] when the weights cannot be read back
+    /// from their device.
     pub fn save(&self, path: &Path, precision: Precision) -> Result<()> {
-        let store = SafetensorsStore::from_file(path).overwrite(true).clear_metadata();
+        // In memory first: a store of files tells of a full disk as text, without the cause.
+        let store = SafetensorsStore::from_bytes(None).clear_metadata();
         let mut store = match precision {
             Precision::Full => store,
             Precision::Half => store.with_to_adapter(FloatCastAdapter::to(DType::F16)),
         };
-        self.save_into(&mut store).map_err(|error| refuse(path, error))
+        self.save_into(&mut store).map_err(|error| refuse(path, error))?;
+        let bytes = store.get_bytes().map_err(|error| refuse(path, error))?;
+        Ok(pipeline::atomic::write(path, bytes)?)
     }
 }
 
@@ -82,4 +86,25 @@ fn complete(path: &Path, result: &ApplyResult) -> Result<()> {
     let more = faults.len().saturating_sub(8);
     let tail = if more > 0 { format!("; and {more} more") } else { String::new() };
     Err(refuse(path, format!("the weights do not fit the configuration: {shown}{tail}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::super::VqGanConfig;
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_keeps_its_cause_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("codec.safetensors");
+        std::fs::create_dir_all(taken.join("full")).unwrap();
+        let config = VqGanConfig { ch: 8, ch_mult: vec![1], groups: 4, ..VqGanConfig::default() };
+        let model = config.init(&Device::flex()).unwrap();
+        let error = model.save(&taken, Precision::Half).unwrap_err();
+        assert!(matches!(error, Error::Pipeline(pipeline::Error::Io { .. })), "{error}");
+        assert_eq!(error.exit_code(), 75);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file");
+    }
 }
