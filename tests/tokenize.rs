@@ -342,6 +342,51 @@ fn bad_pairs_are_named() {
 }
 
 #[test]
+fn missing_files_are_named() {
+    let place = Place::new();
+    place.put("pairs/00000.parquet", shard(&items(2)));
+    let shards = ["shards", "pairs", "--codec", "codec.ckpt", "--out", "tokens"];
+    insta::assert_snapshot!(place.shown(&[&shards[..], &["--bpe", "absent.json"]].concat()), @r"
+    exit 2
+    -- out
+    -- err
+    error: absent.json: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(place.shown(&["shards", "absent", "--codec", "codec.ckpt", "--out", "tokens"]), @r"
+    exit 2
+    -- out
+    -- err
+    error: absent: No such file or directory (os error 2)
+    ");
+    assert!(!place.path("tokens").exists());
+}
+
+#[test]
+fn cut_shards_are_named_whatever_reads_them() {
+    let place = Place::new();
+    let pairs = shard(&items(2));
+    place.put("pairs/00000.parquet", &pairs);
+    place.bpe();
+    assert!(place.run(&SHARDS).status.success());
+    let tokens = bytes_of(&place.path("tokens")).remove(0);
+    place.put("cut/pairs.parquet", &pairs[..pairs.len() / 2]);
+    place.put("cut/tokens.parquet", &tokens[..tokens.len() / 2]);
+    for (line, name) in [
+        (["bpe", "cut/pairs.parquet"].as_slice(), "cut/pairs.parquet"),
+        (
+            &["verify", "cut/tokens.parquet", "--pairs", "pairs", "--codec", "codec.ckpt"],
+            "cut/tokens.parquet",
+        ),
+        (&["verify", "tokens", "--pairs", "cut/pairs.parquet", "--codec", "codec.ckpt"], "cut/pairs.parquet"),
+    ] {
+        let shown = place.shown(line);
+        assert!(shown.starts_with("exit 2\n-- out\n-- err\n"), "{shown}");
+        assert!(shown.contains(&format!("error: {name}: ")) && shown.contains("Parquet"), "{shown}");
+        assert!(shown.contains("\nhint: "), "{shown}");
+    }
+}
+
+#[test]
 fn a_truncated_token_shard_is_named_with_the_cure() {
     let place = Place::new();
     place.put("cut.parquet", b"PAR1 and then nothing");
