@@ -107,6 +107,7 @@ impl Talk {
         }
         match *event {
             Event::Started { facts, step, steps } => {
+                self.steps = steps;
                 describe(facts, step, steps).iter().for_each(|line| self.say(line));
                 self.progress =
                     Some(Progress::start(self.common.progress_style(), "step", Some(steps), step));
@@ -119,9 +120,7 @@ impl Talk {
             }
             Event::Stepped { step } => self.progress.iter().for_each(|progress| progress.set(step)),
             Event::Logged { step, metrics, rate, facts } => {
-                let speed = format!("{} {}/s", short(rate * facts.items_per_step as f64), facts.items);
-                let left = clock((self.steps.saturating_sub(step) as f64 / rate) as u64);
-                self.say(&format!("step {step}  {}  {speed}  {left} left", numbers(metrics)));
+                self.say(&logged(step, self.steps, metrics, rate, facts));
             }
             Event::Validated { step, metrics } => {
                 self.say(&format!("step {step}  held out: {}", numbers(metrics)));
@@ -187,6 +186,13 @@ fn describe(facts: &Facts, step: u64, steps: u64) -> Vec<String> {
     lines
 }
 
+/// The line of a step that is logged: its metrics, the speed, and the time that the steps left will take.
+fn logged(step: u64, steps: u64, metrics: &Metrics, rate: f64, facts: &Facts) -> String {
+    let speed = format!("{} {}/s", short(rate * facts.items_per_step as f64), facts.items);
+    let left = clock((steps.saturating_sub(step) as f64 / rate) as u64);
+    format!("step {step}  {}  {speed}  {left} left", numbers(metrics))
+}
+
 fn numbers(metrics: &Metrics) -> String {
     let number = |(name, value): (&str, f64)| match name {
         "lr" => format!("lr {value:.2e}"),
@@ -243,6 +249,22 @@ mod tests {
     fn a_line_of_metrics_reads_like_this() {
         let metrics = Metrics::new().with("loss", 5.12345).with("lr", 3e-4);
         assert_eq!(numbers(&metrics), "loss 5.123  lr 3.00e-4");
+    }
+
+    #[test]
+    fn a_logged_step_says_how_fast_it_goes_and_how_long_it_still_takes() {
+        let facts = Facts { items_per_step: 2304, items: "tokens", ..Facts::default() };
+        let metrics = Metrics::new().with("loss", 5.0);
+        let line = logged(100, 2000, &metrics, 2.0, &facts);
+        assert_eq!(line, "step 100  loss 5.000  4.6k tokens/s  15m50s left");
+        assert!(logged(2000, 2000, &metrics, 2.0, &facts).ends_with("  0s left"));
+    }
+
+    #[test]
+    fn the_steps_that_are_left_are_counted_from_those_the_run_began_with() {
+        let mut talk = Talk::new(Common { quiet: true, ..Common::default() });
+        talk.tell(&Event::Started { facts: &Facts::default(), step: 3, steps: 2000 }).unwrap();
+        assert_eq!(talk.steps, 2000);
     }
 
     #[test]
