@@ -407,6 +407,11 @@ fn shards_that_do_not_fit_are_refused_by_name() {
     error: [world]/tokens/00000.parquet: a grid of 4×4 codes, the model has 8×8
     hint: set `model.grid` to the shard's grid, or make the shards again at another image size
     ");
+    insta::assert_snapshot!(bench.fault(&["tiny.toml", "--set", "model.image_vocab=32"]), @"
+    exit 2
+    error: [world]/tokens/00000.parquet: 16 codes, the model has 32
+    hint: set `model.image_vocab` to the codec's codebook size
+    ");
     insta::assert_snapshot!(bench.fault(&["tiny.toml", "--set", "data.train.split=dev"]), @"
     exit 2
     error: [world]/tokens: no rows that the filter takes

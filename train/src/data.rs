@@ -60,7 +60,7 @@ pub struct Expected {
     pub bpe: Option<(PathBuf, String)>,
     /// Codes per side.
     pub grid: usize,
-    /// The model has logits for codes below this.
+    /// Codes that the model has logits for: exactly those of the codec, so that it never draws one that none stands for.
     pub codebook_size: usize,
     /// The model has rows for text ids below this.
     pub vocab_size: usize,
@@ -266,9 +266,9 @@ fn check(shard: &Path, meta: &TokenMeta, expected: &Expected) -> Result<()> {
             "set `model.grid` to the shard's grid, or make the shards again at another image size",
         );
     }
-    if meta.codebook_size > expected.codebook_size {
+    if meta.codebook_size != expected.codebook_size {
         return refuse(
-            format!("codes below {}, the model has only {}", meta.codebook_size, expected.codebook_size),
+            format!("{} codes, the model has {}", meta.codebook_size, expected.codebook_size),
             "set `model.image_vocab` to the codec's codebook size",
         );
     }
@@ -428,7 +428,8 @@ mod tests {
         );
         assert!(refusal(|e| e.bpe = Some(("v.json".into(), "x".into()))).contains("another vocabulary"));
         assert_eq!(refusal(|e| e.grid = 4), "s.parquet: a grid of 2×2 codes, the model has 4×4");
-        assert_eq!(refusal(|e| e.codebook_size = 8), "s.parquet: codes below 16, the model has only 8");
+        assert_eq!(refusal(|e| e.codebook_size = 8), "s.parquet: 16 codes, the model has 8");
+        assert_eq!(refusal(|e| e.codebook_size = 32), "s.parquet: 16 codes, the model has 32");
         assert_eq!(refusal(|e| e.vocab_size = 49), "s.parquet: text ids below 50, the model has only 49");
         assert!(check(Path::new("s.parquet"), &meta(), &expected()).is_ok());
     }
