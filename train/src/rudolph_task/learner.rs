@@ -158,7 +158,7 @@ impl Learner for RudolphLearner {
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
-        Bundle::save(&self.bundle.model, &self.sources(), dir)
+        self.bundle.save(&self.sources(), dir)
     }
 
     fn facts(&self) -> Facts {

@@ -1,0 +1,208 @@
+//! A bundle on disk: `model/` of a run folder.
+//!
+//! It holds `weights.safetensors` under published key names with `model.toml`, the codec as `codec.*` in the container
+//! that the run was given with `codec.toml`, and `bpe.json`. It can be moved and copied as a whole.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use pipeline::{atomic, settings};
+use sha2::{Digest, Sha256};
+use tokenize::bpe::Bpe;
+use tokenize::codec::Codec;
+
+use super::Bundle;
+use crate::rudolph::{Rudolph, RudolphConfig};
+use crate::rudolph_task::RudolphTask;
+use crate::run::{Checkpoints, Folder, load_module};
+use crate::{Error, Result};
+
+const CONFIG: &str = "model.toml";
+const WEIGHTS: &str = "weights.safetensors";
+/// Without its extension, by which a codec's reader is chosen.
+const CODEC: &str = "codec";
+const BPE: &str = "bpe.json";
+
+/// Where a bundle's codec and vocabulary come from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The codec's weights.
+    pub codec: PathBuf,
+    /// The vocabulary.
+    pub bpe: PathBuf,
+}
+
+impl Bundle {
+    /// Opens a finished model's folder, a run folder with one, or a run folder that has only checkpoints yet (the
+    /// newest one then).
+    ///
+    /// # Errors
+    /// None of these, or a file in it that does not fit.
+    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+        for dir in [path.to_owned(), path.join("model")] {
+            if dir.join(CONFIG).is_file() {
+                return Self::open_model(&dir, device);
+            }
+        }
+        if Folder::config_of(path).is_file() {
+            return Self::open_checkpoint(path, device);
+        }
+        std::fs::metadata(path).map_err(Error::io(path))?;
+        Err(Error::config(format!("{}: neither a run folder nor a model folder", path.display()))
+            .with_hint("give the folder that a configuration names as `run.out`"))
+    }
+
+    fn open_model(dir: &Path, device: &Device) -> Result<Self> {
+        let config: RudolphConfig = settings::load(Some(&dir.join(CONFIG)), &[])?;
+        Ok(Self {
+            model: Rudolph::load(&config, &dir.join(WEIGHTS), device)?,
+            codec: Codec::load(&codec_in(dir)?, device)?,
+            bpe: Bpe::load(dir.join(BPE))?,
+        })
+    }
+
+    fn open_checkpoint(run: &Path, device: &Device) -> Result<Self> {
+        let task: RudolphTask = settings::load(Some(&Folder::config_of(run)), &[])?;
+        let Some((_, checkpoint)) = Checkpoints::list_in(&run.join("checkpoints"))?.pop() else {
+            return Err(Error::config(format!("{}: no model and no checkpoint yet", run.display()))
+                .with_hint(format!("continue it with `train resume {}`", run.display())));
+        };
+        Ok(Self {
+            model: load_module(task.model.init(device), &checkpoint.join(WEIGHTS))?,
+            codec: Codec::load(&task.data.codec, device)?,
+            bpe: Bpe::load(&task.data.bpe)?,
+        })
+    }
+
+    /// Writes the model's folder, with the codec and the vocabulary from the files that they were loaded from.
+    ///
+    /// # Errors
+    /// A file cannot be read or written, or is no longer what was loaded: the model knows nothing of another codec.
+    pub fn save(&self, sources: &Sources, dir: &Path) -> Result<()> {
+        let codec = unchanged(&sources.codec, &self.codec.sha256)?;
+        let bpe = unchanged(&sources.bpe, self.bpe.sha256())?;
+        self.model.save(&dir.join(WEIGHTS))?;
+        atomic::write(dir.join(CONFIG), settings::to_toml(self.model.config())?)?;
+        let container = sources.codec.extension().unwrap_or_default();
+        atomic::write(dir.join(CODEC).with_extension(container), codec)?;
+        atomic::write(dir.join(CODEC).with_extension("toml"), settings::to_toml(&self.codec.config)?)?;
+        Ok(atomic::write(dir.join(BPE), bpe)?)
+    }
+}
+
+/// The codec's weights in a model's folder: the one file called `codec` that is not its configuration.
+fn codec_in(dir: &Path) -> Result<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
+        let path = entry.map_err(Error::io(dir))?.path();
+        let named = path.file_stem().is_some_and(|stem| stem == CODEC);
+        if named && path.is_file() && path.extension().is_none_or(|ending| ending != "toml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    match found.as_slice() {
+        [codec] => Ok(codec.clone()),
+        [] => Err(Error::weights(dir, "no file `codec.*`: the codec's weights are missing")),
+        several => {
+            let names = several.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy()));
+            let names = names.collect::<Vec<_>>().join(", ");
+            Err(Error::weights(dir, format!("{names}: which of them is the codec? Only one may be here")))
+        }
+    }
+}
+
+/// The bytes of a file that was loaded before, if it still is what it was.
+fn unchanged(path: &Path, sha256: &str) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if found == sha256 {
+        return Ok(bytes);
+    }
+    let [now, before] = [found.as_str(), sha256].map(|hash| hash.get(..12).unwrap_or(hash));
+    Err(Error::config(format!(
+        "{}: changed since the run loaded it (sha256 {before}…, now {now}…)",
+        path.display()
+    ))
+    .with_hint("put the old file back and run the same command again: only the model's folder is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenize::vqgan::VqGanConfig;
+
+    use super::*;
+    use crate::bundle::Sampling;
+    use crate::rudolph::tests::{model, tiny};
+    use crate::sampling::SamplingConfig;
+
+    /// A bundle whose codec is a checkpoint of taming's, and the files that it was made from.
+    fn bundle(dir: &Path) -> (Bundle, Sources) {
+        let golden =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../tokenize/tests/golden/vqgan-f16/model.ckpt");
+        let shape = VqGanConfig {
+            ch: 32,
+            ch_mult: vec![1, 1, 1, 1, 2],
+            num_res_blocks: 1,
+            z_channels: 24,
+            embed_dim: 32,
+            n_embed: 128,
+            ..VqGanConfig::default()
+        };
+        let sources = Sources { codec: dir.join("taming.ckpt"), bpe: dir.join("words.json") };
+        std::fs::copy(golden, &sources.codec).unwrap();
+        atomic::write(sources.codec.with_extension("toml"), settings::to_toml(&shape).unwrap()).unwrap();
+        Bpe::train(["red cat", "blue dog"].iter(), 40).unwrap().save(&sources.bpe).unwrap();
+        let config = RudolphConfig { grid: 2, text_vocab: 40, image_vocab: 128, image_special: 0, ..tiny() };
+        let bundle = Bundle {
+            model: model(&config),
+            codec: Codec::load(&sources.codec, &Device::flex()).unwrap(),
+            bpe: Bpe::load(&sources.bpe).unwrap(),
+        };
+        (bundle, sources)
+    }
+
+    fn saved(dir: &Path) -> PathBuf {
+        let (bundle, sources) = bundle(dir);
+        let folder = dir.join("model");
+        std::fs::create_dir_all(&folder).unwrap();
+        bundle.save(&sources, &folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_codec_keeps_its_published_container_and_the_folder_draws() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = saved(dir.path());
+        assert!(folder.join("codec.ckpt").is_file() && folder.join("codec.toml").is_file());
+        let opened = Bundle::open(&folder, &Device::flex()).unwrap();
+        let how = Sampling { config: SamplingConfig::default(), batch: 2 };
+        let pictures = opened.draw(&["red cat".to_owned()], 3, &how).unwrap();
+        let sides: Vec<_> = pictures.iter().map(|picture| (picture.width(), picture.height())).collect();
+        assert_eq!(sides, [(32, 32); 3]);
+    }
+
+    #[test]
+    fn a_codec_that_changed_since_it_was_loaded_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bundle, sources) = bundle(dir.path());
+        atomic::write(&sources.codec, "another").unwrap();
+        let error = bundle.save(&sources, &dir.path().join("model")).unwrap_err();
+        assert!(error.to_string().contains("taming.ckpt: changed since the run loaded it"), "{error}");
+        assert!(error.hint().unwrap().contains("put the old file back"));
+    }
+
+    #[test]
+    fn a_folder_has_exactly_one_codec() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = saved(dir.path());
+        atomic::write(folder.join("codec.safetensors"), "another").unwrap();
+        let error = codec_in(&folder).unwrap_err().to_string();
+        assert!(error.contains("codec.ckpt, codec.safetensors: which of them"), "{error}");
+        for name in ["codec.ckpt", "codec.safetensors"] {
+            std::fs::remove_file(folder.join(name)).unwrap();
+        }
+        let error = codec_in(&folder).unwrap_err().to_string();
+        assert!(error.ends_with("the codec's weights are missing"), "{error}");
+    }
+}
