@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use tokenize::vqgan::VqGanConfig;
+use tokenize::vqgan::{QuantizerKind, VqGanConfig};
 
 use super::{AdversaryConfig, Augment, LossConfig, RestartConfig, VqGanLearner};
 use crate::optim::OptimConfig;
@@ -98,6 +98,12 @@ impl VqGanTask {
     pub fn check(&self) -> Result<()> {
         self.run.check()?;
         self.model.validate()?;
+        if self.model.quantizer == QuantizerKind::Gumbel {
+            return Err(Error::config(
+                "model.quantizer: a \"gumbel\" codec cannot be trained here: the projection that chooses its codes would get no gradient and never learn",
+            )
+            .with_hint("set `model.quantizer = \"vq\"`; published Gumbel codecs can be used as they are"));
+        }
         let factor = self.model.downsampling();
         if self.data.image_size == 0 || !self.data.image_size.is_multiple_of(factor) {
             return Err(Error::config(format!(
@@ -110,6 +116,9 @@ impl VqGanTask {
         }
         if self.loss.l1 <= 0.0 && self.loss.l2 <= 0.0 {
             return Err(Error::config("loss: l1 and l2 are both 0, nothing would be reconstructed"));
+        }
+        if self.adversary.weight > 0.0 {
+            self.adversary.discriminator.check(self.data.image_size)?;
         }
         Ok(())
     }
@@ -129,5 +138,36 @@ impl Task for VqGanTask {
     fn learner(&self, device: &Device) -> Result<VqGanLearner> {
         self.check()?;
         VqGanLearner::new(self, device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vqgan::DiscriminatorConfig;
+
+    #[test]
+    fn faults_name_their_key() {
+        let fault = |change: fn(&mut VqGanTask)| {
+            let mut task = VqGanTask::default();
+            change(&mut task);
+            task.check().unwrap_err().to_string()
+        };
+        assert!(fault(|t| t.model.quantizer = QuantizerKind::Gumbel).starts_with("model.quantizer: "));
+        assert!(fault(|t| t.data.image_size = 24).starts_with("data.image_size: 24 is not a multiple of 16"));
+        assert!(fault(|t| t.data.image_size = 16).starts_with("data.image_size: 16 is too small"));
+        assert!(
+            fault(|t| t.adversary.discriminator.channels = 6).starts_with("adversary.discriminator.channels")
+        );
+        assert!(fault(|t| t.loss.l1 = 0.0).starts_with("loss: "));
+        VqGanTask::default().check().unwrap();
+    }
+
+    #[test]
+    fn a_discriminator_that_is_not_asked_for_need_not_fit() {
+        let mut task = VqGanTask::default();
+        task.adversary.weight = 0.0;
+        task.adversary.discriminator = DiscriminatorConfig { channels: 6, layers: 9 };
+        task.check().unwrap();
     }
 }
