@@ -428,6 +428,25 @@ fn shards_that_do_not_fit_are_refused_by_name() {
 }
 
 #[test]
+fn captions_that_are_cut_are_counted() {
+    let bench = Bench::new();
+    let talk = |sides: &str| {
+        let sets = ["left", "right"].map(|side| format!("model.{side}={sides}"));
+        let args = ["tiny.toml", "--fresh", "--set", "run.steps=1", "--set", &sets[0], "--set", &sets[1]];
+        let output = bench.run(&args);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    // Two words, BOS, a task token and EOS.
+    let cut = talk("4");
+    for side in ["left", "right"] {
+        let line = format!("6 of 6 training captions do not fit into model.{side} = 4 and are cut");
+        assert!(cut.contains(&line), "{cut}");
+    }
+    assert!(!talk("40").contains("are cut"));
+}
+
+#[test]
 fn data_that_changed_since_the_run_began_is_refused() {
     let bench = Bench::new();
     bench.ok(&["tiny.toml", "-q"]);

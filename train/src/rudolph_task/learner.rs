@@ -9,8 +9,8 @@ use pipeline::atomic;
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
-use super::RudolphTask;
 use super::scores::{Scores, scalar, spread};
+use super::{RudolphTask, cut};
 use crate::Result;
 use crate::bundle::{Bundle, Sampling, Sources};
 use crate::data::{Order, Tokens, code_frequency_loss};
@@ -28,6 +28,8 @@ pub struct RudolphLearner {
     held_out: Option<Tokens>,
     order: Order,
     prompts: Vec<String>,
+    /// What is said of captions that are cut.
+    cut: Vec<String>,
     device: Device,
 }
 
@@ -49,6 +51,7 @@ impl RudolphLearner {
         Ok(Self {
             optimizer: Optimizer::new(task.optim.clone()),
             order: Order::new(task.run.seed, train.len(), task.data.batch_size),
+            cut: cut::notes(task, &train),
             task: task.clone(),
             bundle: Bundle { model, codec, bpe },
             train,
@@ -171,6 +174,7 @@ impl Learner for RudolphLearner {
         let tokens = positions(Task::TextToImage) * (1.0 - share) + positions(Task::ImageToText) * share;
         let mut notes =
             vec![format!("{} training rows, {} images", self.train.len(), self.train.images().len())];
+        notes.extend(self.cut.iter().cloned());
         if let (Some(held_out), Some(baseline)) = (&self.held_out, self.baseline()) {
             notes.push(format!("{} held-out rows, {} images", held_out.len(), held_out.images().len()));
             notes.push(format!("code-frequency baseline of the held-out image loss: {baseline:.3}"));
