@@ -12,7 +12,7 @@ use tokenize::vqgan::{Precision, VqGan};
 
 use super::adversary::Adversary;
 use super::codebook::Idle;
-use super::{Pictures, VqGanTask};
+use super::{LeftOut, Loaded, Pictures, VqGanTask};
 use crate::data::Order;
 use crate::device::mix;
 use crate::optim::Optimizer;
@@ -28,6 +28,7 @@ pub struct VqGanLearner {
     device: Device,
     train: Pictures,
     valid: Pictures,
+    left_out: LeftOut,
     order: Order,
     model: VqGan,
     optim: Optimizer,
@@ -52,7 +53,7 @@ impl VqGanLearner {
     pub fn new(task: &VqGanTask, device: &Device) -> Result<Self> {
         let device = device.clone().autodiff();
         device.seed(task.run.seed);
-        let (train, valid) = Pictures::load(&task.data)?;
+        let Loaded { train, valid, left_out } = Loaded::read(&task.data)?;
         let adversary =
             (task.adversary.weight > 0.0).then(|| Adversary::new(&task.adversary, &task.optim, &device));
         Ok(Self {
@@ -65,6 +66,7 @@ impl VqGanLearner {
             device,
             train,
             valid,
+            left_out,
         })
     }
 
@@ -218,11 +220,13 @@ impl Learner for VqGanLearner {
             steps_per_epoch: self.order.steps_per_epoch(),
             state_bytes: 16 * parameters as u64,
             fingerprint: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-            notes: vec![format!(
+            notes: std::iter::once(format!(
                 "{} training and {} held-out pictures of {side}x{side} px",
                 self.train.len(),
                 self.valid.len()
-            )],
+            ))
+            .chain(self.left_out.note())
+            .collect(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod codebook;
 mod config;
 mod discriminator;
 mod learner;
+mod load;
 mod loss;
 mod pictures;
 
@@ -18,5 +19,6 @@ pub use codebook::RestartConfig;
 pub use config::{PicturesConfig, VqGanTask};
 pub use discriminator::{Discriminator, DiscriminatorConfig};
 pub use learner::VqGanLearner;
+pub use load::{LeftOut, Loaded};
 pub use loss::{LossConfig, hinge_discriminator, hinge_generator};
 pub use pictures::{Augment, Pictures};

@@ -1,18 +1,13 @@
 //! Training pictures in memory, and batches of them as a function of seed and step.
 
-use std::path::Path;
-
 use burn::tensor::{Device, Tensor, TensorData};
-use pipeline::pairs;
-use pipeline::picture::{DecodeOptions, Picture, decode};
+use pipeline::picture::Picture;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::PicturesConfig;
 use crate::device::mix;
-use crate::{Error, Result};
 
 /// Random changes to training pictures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,32 +29,22 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Cuts and resizes to squares of `side` pixels.
-    ///
-    /// # Errors
-    /// A picture that cannot be resized.
-    pub fn new(pictures: impl IntoIterator<Item = Picture>, side: usize) -> Result<Self> {
-        let mut bytes = Vec::new();
-        for picture in pictures {
-            let picture = tokenize::pixels::square(picture, side)
-                .map_err(|reason| Error::config(format!("data.image_size: {side}: {}", reason.text())))?;
-            for channel in 0..3 {
-                bytes.extend(picture.pixels().iter().skip(channel).step_by(3));
-            }
-        }
-        Ok(Self { side, bytes })
+    /// None yet, of `side` pixels.
+    pub(super) fn empty(side: usize) -> Self {
+        Self { side, bytes: Vec::new() }
     }
 
-    /// Reads a pair shard folder: training rows and held-out rows.
-    ///
-    /// # Errors
-    /// A folder without pictures, or a split column that gives none.
-    pub fn load(config: &PicturesConfig) -> Result<(Self, Self)> {
-        let (train, valid) = read(config)?;
-        if train.is_empty() || valid.is_empty() {
-            return Err(none(&config.pairs, train.len(), valid.len()));
+    /// Appends a square of this side.
+    pub(super) fn push(&mut self, square: &Picture) {
+        for channel in 0..3 {
+            self.bytes.extend(square.pixels().iter().skip(channel).step_by(3));
         }
-        Ok((Self::new(train, config.image_size)?, Self::new(valid, config.image_size)?))
+    }
+
+    /// Takes the pictures from number `from` on off into a set of their own.
+    pub(super) fn split_off(&mut self, from: usize) -> Self {
+        let at = from * self.stride();
+        Self { side: self.side, bytes: self.bytes.split_off(at) }
     }
 
     /// Bytes of one picture.
@@ -133,44 +118,20 @@ fn signed(byte: u8) -> f32 {
     f32::from(byte) / 127.5 - 1.0
 }
 
-fn none(pairs: &Path, train: usize, valid: usize) -> Error {
-    Error::Data {
-        path: pairs.to_owned(),
-        message: format!("{train} training and {valid} held-out pictures; both are needed"),
-        hint: Some("check data.split, data.train and data.valid, or data.holdout".to_owned()),
-    }
-}
-
-/// Training and held-out pictures of a pair shard folder.
-fn read(config: &PicturesConfig) -> Result<(Vec<Picture>, Vec<Picture>)> {
-    let (mut train, mut valid) = (Vec::new(), Vec::new());
-    for pair in pairs::open(&config.pairs.to_string_lossy())? {
-        let pair = pair?;
-        let Some(picture) = pair.image.and_then(|bytes| decode(&bytes, &DecodeOptions::default()).ok())
-        else {
-            continue;
-        };
-        match pair.extra.get(&config.split) {
-            _ if config.split.is_empty() => train.push(picture),
-            Some(value) if value == config.train => train.push(picture),
-            Some(value) if value == config.valid => valid.push(picture),
-            _ => {}
-        }
-    }
-    if config.split.is_empty() {
-        valid = train.split_off(train.len().saturating_sub(config.holdout));
-    }
-    Ok((train, valid))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn set(pictures: impl IntoIterator<Item = Picture>) -> Pictures {
+        let mut set = Pictures::empty(4);
+        pictures.into_iter().for_each(|picture| set.push(&picture));
+        set
+    }
+
     #[test]
     fn a_batch_is_a_function_of_rows_and_seed() {
         let device = Device::flex();
-        let set = Pictures::new((0..8).map(|i| Picture::filled(4, 4, [i, 100, 200])), 4).unwrap();
+        let set = set((0..8).map(|i| Picture::filled(4, 4, [i, 100, 200])));
         let augment = Augment { flip: true, shift: 1, permute_channels: true };
         let batch = |rows: &[usize], seed| set.batch(rows, &augment, seed, &device).into_data();
         assert_eq!(batch(&[1, 5, 5], 3), batch(&[1, 5, 5], 3));
@@ -180,7 +141,7 @@ mod tests {
     #[test]
     fn without_changes_a_batch_is_the_pictures_themselves() {
         let device = Device::flex();
-        let set = Pictures::new((0..8).map(|i| Picture::filled(4, 4, [i, 100, 200])), 4).unwrap();
+        let set = set((0..8).map(|i| Picture::filled(4, 4, [i, 100, 200])));
         let batch = set.batch(&[2, 3], &Augment::default(), 1, &device).into_data();
         assert_eq!(batch, set.range(2, 4, &device).into_data());
     }
@@ -189,7 +150,7 @@ mod tests {
     fn shifts_and_mirrors_keep_the_set_of_colours() {
         let device = Device::flex();
         let pixels: Vec<u8> = (0..48).collect();
-        let set = Pictures::new([Picture::new(4, 4, pixels).unwrap()], 4).unwrap();
+        let set = set([Picture::new(4, 4, pixels).unwrap()]);
         let augment = Augment { flip: true, shift: 2, permute_channels: true };
         let plain: Vec<f32> = set.range(0, 1, &device).into_data().iter::<f32>().collect();
         let mut moved = false;
