@@ -273,8 +273,10 @@ fn a_trained_model_draws_captions_and_moves() {
     assert_eq!(lines[0].0, "a.png");
     assert_eq!(lines.len(), 2);
     let json = bench.ok(&["caption", "moved", "a.png", "--json"]);
-    let record: serde_json::Value = serde_json::from_str(json.trim()).unwrap();
+    let mut records = json.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let record = records.next_back().unwrap();
     assert_eq!((record["type"].as_str(), record["version"].as_u64()), (Some("caption"), Some(1)));
+    assert!(records.all(|record| record["type"] == "progress"), "{json}");
     // A run without a model yet is sampled from its newest checkpoint, with the same result.
     bench.ok(&[
         "sample", "run", "--prompt", "red cat", "--prompt", "blue dog", "--n", "3", "--seed", "1", "--out",

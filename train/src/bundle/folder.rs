@@ -128,7 +128,7 @@ fn unchanged(path: &Path, sha256: &str) -> Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use tokenize::vqgan::VqGanConfig;
 
     use super::*;
@@ -137,7 +137,7 @@ mod tests {
     use crate::sampling::SamplingConfig;
 
     /// A bundle whose codec is a checkpoint of taming's, and the files that it was made from.
-    fn bundle(dir: &Path) -> (Bundle, Sources) {
+    pub(crate) fn bundle(dir: &Path) -> (Bundle, Sources) {
         let golden =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../tokenize/tests/golden/vqgan-f16/model.ckpt");
         let shape = VqGanConfig {

@@ -51,7 +51,12 @@ impl Bundle {
         let drawings =
             Drawing::of_texts(texts.iter().flat_map(|text| std::iter::repeat_n(text.as_slice(), count)));
         let codes = draw(model, &drawings, &how.config, how.batch, on_step)?;
-        Ok(self.codec.decode(&codes, model.config().grid)?)
+        let mut pictures = Vec::with_capacity(codes.len());
+        // A codec's activations at full size take thousands of times the memory of the codes.
+        for codes in codes.chunks(how.batch.max(1)) {
+            pictures.extend(self.codec.decode(codes, model.config().grid)?);
+        }
+        Ok(pictures)
     }
 
     /// Captions pictures of the model's image size.
@@ -59,17 +64,25 @@ impl Bundle {
     /// # Errors
     /// A picture of another size, or a sampling setting that is not valid.
     pub fn caption(&self, pictures: &[Picture], how: &Sampling) -> Result<Vec<String>> {
-        let codes = self.codec.encode(pictures)?;
-        self.caption_codes(&self.model, &codes, how)
+        self.caption_with(pictures, how, &mut |_| ())
     }
 
-    /// Captions codes, with other weights, as while training.
+    /// The same; `on_step` gets the captions finished so far.
     ///
     /// # Errors
-    /// Codes that do not fit the model, or a sampling setting that is not valid.
-    pub fn caption_codes(&self, model: &Rudolph, codes: &[Vec<u16>], how: &Sampling) -> Result<Vec<String>> {
+    /// As for [`Bundle::caption`].
+    pub fn caption_with(
+        &self,
+        pictures: &[Picture],
+        how: &Sampling,
+        on_step: &mut dyn FnMut(usize),
+    ) -> Result<Vec<String>> {
+        let mut codes = Vec::with_capacity(pictures.len());
+        for pictures in pictures.chunks(how.batch.max(1)) {
+            codes.extend(self.codec.encode(pictures)?);
+        }
         let images = Captioning::of_images(codes.iter().map(Vec::as_slice));
-        let ids = caption(model, &images, &Templates::default(), &how.config, how.batch, &mut |_| ())?;
+        let ids = caption(&self.model, &images, &Templates::default(), &how.config, how.batch, on_step)?;
         Ok(ids.iter().map(|ids| self.bpe.decode(ids)).collect())
     }
 
@@ -87,4 +100,24 @@ pub struct Sampling {
     pub config: SamplingConfig,
     /// Samples computed together.
     pub batch: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::folder::tests::bundle;
+    use super::*;
+
+    #[test]
+    fn pictures_are_captioned_a_batch_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bundle, _) = bundle(dir.path());
+        let pictures = [0, 90, 200].map(|red| Picture::filled(32, 32, [red, 50, 90]));
+        let steps = |batch| {
+            let (how, mut steps) = (Sampling { config: SamplingConfig::text(), batch }, Vec::new());
+            let captions = bundle.caption_with(&pictures, &how, &mut |done| steps.push(done)).unwrap();
+            assert_eq!(captions.len(), 3);
+            steps
+        };
+        assert_eq!([steps(2), steps(9), steps(0)], [vec![2, 3], vec![3], vec![1, 2, 3]]);
+    }
 }

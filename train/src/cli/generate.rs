@@ -120,7 +120,10 @@ pub(super) fn caption(args: &CaptionArgs) -> Result<u8> {
     let bundle = Bundle::open(&args.run, &device::open(&args.sampling.device)?)?;
     let size = bundle.image_size();
     let pictures = args.pictures.iter().map(|path| load(path, size)).collect::<Result<Vec<_>>>()?;
-    let captions = bundle.caption(&pictures, &how)?;
+    let progress = Progress::start(args.common.progress_style(), "caption", Some(pictures.len() as u64), 0);
+    let mut on_step = |done: usize| progress.set(done as u64);
+    let captions = bundle.caption_with(&pictures, &how, &mut on_step)?;
+    progress.finish();
     for (path, caption) in args.pictures.iter().zip(captions) {
         let path = path.display().to_string();
         if args.common.json {
