@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor};
 use serde_json::Value;
 use tokenize::parity::{Array, Case, Comparison, Outputs};
 
-use super::scalar;
+use super::{checked, scalar};
 use crate::Result;
 use crate::gpt::{Batch, Cache, Gpt, MaskKind, Vocabulary, ids};
 use crate::sampling::SamplingConfig;
@@ -76,7 +76,16 @@ pub(super) fn mask(gpt: &Gpt, kind: MaskKind) -> Array {
 }
 
 /// Logits after each of the `cuts` of `x` `[b, t, d]`, the positions between two of them fed at once: `[b, cuts, v]`.
-pub(super) fn cached(gpt: &Gpt, x: Tensor<3>, cuts: &[usize]) -> Tensor<3> {
+///
+/// # Errors
+/// Cuts that do not rise, or lie outside `1..=t`.
+pub(super) fn cached(case: &Case, gpt: &Gpt, x: Tensor<3>, cuts: &[usize]) -> Result<Tensor<3>> {
+    let total = x.dims()[1];
+    let rising = cuts.windows(2).all(|pair| pair[0] < pair[1]);
+    let within = |cut: Option<&usize>| cut.is_some_and(|cut| (1..=total).contains(cut));
+    if !(rising && within(cuts.first()) && within(cuts.last())) {
+        return checked::refuse(case, format!("{cuts:?} do not cut {total} positions into parts"));
+    }
     let mut cache = Cache::new(gpt.config(), x.dims()[0], &gpt.device());
     let (mut at, mut steps) = (0, Vec::new());
     for &cut in cuts {
@@ -84,7 +93,7 @@ pub(super) fn cached(gpt: &Gpt, x: Tensor<3>, cuts: &[usize]) -> Tensor<3> {
         steps.push(gpt.logits(hidden.narrow(1, cut - at - 1, 1), Vocabulary::All));
         at = cut;
     }
-    Tensor::cat(steps, 1)
+    Ok(Tensor::cat(steps, 1))
 }
 
 /// The L2 norm of the loss's gradient for every parameter, against `expected.grad_l2`.

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use tokenize::parity::{Case, Comparison, Outputs, compare};
 
-use super::core;
+use super::{checked, core};
 use crate::Result;
 use crate::draw::{Drawing, draw_codes};
 use crate::gpt::{
@@ -16,7 +16,7 @@ use crate::weights::{self, KeyNames};
 pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
     let config = config(case)?;
     let gpt = weights::load(config.init(device), &case.checkpoint()?, KeyNames::ImageGpt)?;
-    let pixels = core::rows(case, "pixel_ids")?;
+    let pixels = checked::sequences(case, "pixel_ids", &config, LossLayout::V2, 1)?;
     let mut lines = compare(case, &outputs(case, &gpt, &pixels)?)?;
     let mut found = vec![("loss_all_pixels", value(loss(&gpt, &pixels, device)))];
     for (name, row) in
@@ -54,15 +54,22 @@ fn outputs(case: &Case, gpt: &Gpt, pixels: &[Vec<i64>]) -> Result<Outputs> {
     if let Some(x) = gpt.embed(&batch(pixels, &device)) {
         let logits = gpt.logits(gpt.forward(x.clone(), None), Vocabulary::All);
         outputs.insert("logits_mean".to_owned(), core::array(logits.mean_dim(1).squeeze_dim::<2>(1)));
-        outputs.insert("cached_next_logits".to_owned(), core::array(core::cached(gpt, x, &[9, 10, 13, 14])));
+        let steps = core::cached(case, gpt, x, &[9, 10, 13, 14])?;
+        outputs.insert("cached_next_logits".to_owned(), core::array(steps));
     }
     // The first half is given, without the pixel that the start token takes the place of.
-    let half = pixels[0].len() / 2 - 1;
+    let half = (pixels[0].len() / 2).saturating_sub(1);
     let given = pixels[0].iter().take(half).zip(0..).map(|(&pixel, place)| (place, pixel as u16)).collect();
     let drawing = Drawing { given, ..Drawing::default() };
     let codes = draw_codes(gpt, None, &[drawing], &core::GREEDY, &mut |_| ())?;
     let stored = case.integers("greedy_completion_ids")?.1.len();
-    outputs.insert("greedy_completion_ids".to_owned(), integers(&codes[0][..stored]));
+    let Some(drawn) = codes[0].get(..stored) else {
+        return checked::refuse(
+            case,
+            format!("\"greedy_completion_ids\" holds {stored} ids, an image fewer"),
+        );
+    };
+    outputs.insert("greedy_completion_ids".to_owned(), integers(drawn));
     Ok(outputs)
 }
 
@@ -78,17 +85,26 @@ fn loss(gpt: &Gpt, pixels: &[Vec<i64>], device: &Device) -> Option<Tensor<1>> {
 
 fn config(case: &Case) -> Result<GptConfig> {
     let number = |key: &str| case.config::<usize>(&format!("/config/{key}"));
-    Ok(GptConfig {
+    let (positions, vocabulary) = (number("n_positions")?, number("vocab_size")?);
+    if positions.isqrt().pow(2) != positions || vocabulary == 0 {
+        return checked::refuse(
+            case,
+            format!(
+                "config: {positions} positions of {vocabulary} ids: a square of at least one id is needed"
+            ),
+        );
+    }
+    let config = GptConfig {
         layers: number("n_layer")?,
         dim: number("n_embd")?,
         heads: number("n_head")?,
         left: 0,
-        grid: number("n_positions")?.isqrt(),
+        grid: positions.isqrt(),
         right: 0,
         text_vocab: 0,
         text_special: 0,
         // The vocabulary of the published models counts the start token.
-        image_vocab: number("vocab_size")? - 1,
+        image_vocab: vocabulary - 1,
         image_special: 0,
         norm: NormKind::Rms,
         epsilon: case.config("/config/layer_norm_epsilon")?,
@@ -101,5 +117,6 @@ fn config(case: &Case) -> Result<GptConfig> {
         start: Start::Image,
         gradient_shrink: 1.0,
         ..GptConfig::default()
-    })
+    };
+    checked::model(case, config)
 }

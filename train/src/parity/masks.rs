@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tokenize::parity::{Case, Comparison, Outputs, compare};
 
-use super::{integers, scalar};
+use super::{checked, integers, scalar};
 use crate::Result;
 use crate::gpt::{MaskKind, Segments};
 
@@ -27,9 +27,14 @@ pub(super) fn run(case: &Case) -> Result<Vec<Comparison>> {
             ("row", _) => MaskKind::Row,
             ("col", _) => MaskKind::Col,
             ("conv", Some(kernel)) => MaskKind::Conv { kernel, wrap: mask.wraparound },
-            (other, _) => return Err(case.fault(&format!("{}: no mask kind {other:?}", mask.id)).into()),
+            (other, _) => return checked::refuse(case, format!("{}: no mask kind {other:?}", mask.id)),
         };
         let n = segments.total();
+        // A mistyped side is noticed before it fills the memory.
+        let stored = case.integers(&format!("{}.row_count", mask.id))?.1.len();
+        if n != stored {
+            return checked::refuse(case, format!("{}: {n} positions, the counts have {stored}", mask.id));
+        }
         let (mut rows, mut columns, mut keys) = (vec![0i64; n], vec![0i64; n], vec![0i64; n]);
         for q in 0..n {
             for p in (0..n).filter(|&p| kind.allows(&segments, q, p)) {

@@ -1,7 +1,10 @@
 //! Models against the stored outputs of their reference implementations, case by case (`tokenize::parity`).
 
+mod checked;
 mod core;
 mod image_gpt;
+#[cfg(test)]
+mod malformed;
 mod masks;
 mod rudalle;
 mod rudolph;
@@ -17,7 +20,8 @@ use crate::{Error, Result};
 /// Runs the case in `dir` through the ordinary loaders and compares everything that it expects.
 ///
 /// # Errors
-/// The folder is not a case, its model is not known here, or its checkpoint cannot be loaded.
+/// The folder is not a case or holds something that does not fit its model, the model is not known here, or its
+/// checkpoint cannot be loaded.
 pub fn run(dir: &Path, device: &Device) -> Result<Vec<Comparison>> {
     let case = Case::open(dir)?;
     match case.model.as_str() {

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, activation};
 use tokenize::parity::{Case, Comparison, Outputs, compare};
 
-use super::{core, integers};
+use super::{checked, core, integers};
 use crate::Result;
 use crate::draw::{Drawing, draw_codes};
 use crate::gpt::{Gpt, GptConfig, MaskKind, MaskSchedule, Start, Vocabulary};
@@ -13,7 +13,7 @@ use crate::weights::{self, KeyNames};
 pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
     let (config, layout) = config(case)?;
     let kernel = case.config("/config/conv_kernel")?;
-    let sequences = core::rows(case, "input_ids")?;
+    let sequences = checked::sequences(case, "input_ids", &config, layout, 2)?;
     let gpt = weights::load(config.init(device), &case.checkpoint()?, KeyNames::Rudalle)?;
     let mut outputs = core::states(&gpt, &sequences, 0, device);
     let wrap = layout == LossLayout::V2;
@@ -40,8 +40,8 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
 /// Greedy pictures: of the first text, and of the second with codes of the first picture given.
 fn draw(case: &Case, gpt: &Gpt, sequences: &[Vec<i64>], outputs: &mut Outputs) -> Result<()> {
     let source = &sequences[0][gpt.config().segments().image_range()];
-    let forced = case.integers("forced_positions")?.1;
-    let given = forced.iter().map(|&place| (place as usize, source[place as usize] as u16)).collect();
+    let forced = checked::places(case, "forced_positions", source.len())?;
+    let given = forced.into_iter().map(|place| (place, source[place] as u16)).collect();
     let drawings = [Drawing::default(), Drawing { given, ..Drawing::default() }];
     let text = core::batch(gpt, &sequences[..2], &gpt.device()).left;
     let codes = draw_codes(gpt, text, &drawings, &core::GREEDY, &mut |_| ())?;
@@ -52,14 +52,19 @@ fn draw(case: &Case, gpt: &Gpt, sequences: &[Vec<i64>], outputs: &mut Outputs) -
 
 /// Logits right after two texts, then step by step with a cache, and the pipeline's ranking scores.
 fn said(case: &Case, gpt: &Gpt, sequences: &[Vec<i64>], outputs: &mut Outputs) -> Result<()> {
+    let codes = gpt.config().segments().image();
+    if codes < 2 {
+        return checked::refuse(case, format!("config: an image of {codes} codes has no score"));
+    }
     let two = core::batch(gpt, &sequences[..2], &gpt.device());
     if let (Some(text), Some(x)) = (two.left.clone().and_then(|text| gpt.embed_left(text)), gpt.embed(&two)) {
         let last = text.dims()[1] - 1;
         let first = gpt.logits(gpt.forward(text, None).narrow(1, last, 1), Vocabulary::Image);
         outputs.insert("first_image_logits".to_owned(), core::array(first.squeeze_dim::<2>(1)));
-        let prefix = last + 1 + case.config::<usize>("/inputs/prefix_image_tokens")?;
-        let chunk = prefix + 5 + case.config::<usize>("/inputs/chunk")?;
-        let steps = core::cached(gpt, x, &(prefix..prefix + 6).chain([chunk]).collect::<Vec<_>>());
+        let prefix = last + 1 + checked::number(case, "/inputs/prefix_image_tokens", codes)?;
+        let chunk = prefix + 5 + checked::number(case, "/inputs/chunk", codes)?;
+        let cuts = (prefix..prefix + 6).chain([chunk]).collect::<Vec<_>>();
+        let steps = core::cached(case, gpt, x, &cuts)?;
         outputs.insert("cached_next_logits".to_owned(), core::array(steps.clone().narrow(1, 0, 6)));
         outputs.insert(
             "cached_chunk_next_logits".to_owned(),
@@ -132,5 +137,5 @@ fn config(case: &Case) -> Result<(GptConfig, LossLayout)> {
         start: if v2 { Start::Text } else { Start::None },
         ..GptConfig::default()
     };
-    Ok((config, if v2 { LossLayout::V2 } else { LossLayout::V3 }))
+    Ok((checked::model(case, config)?, if v2 { LossLayout::V2 } else { LossLayout::V3 }))
 }

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use tokenize::parity::{Case, Comparison, Outputs, compare};
 
 use super::core::{self, GREEDY};
-use super::{integers, reals, scalar};
+use super::{checked, integers, reals, scalar};
 use crate::Result;
 use crate::caption::{Captioning, Templates, caption};
 use crate::draw::{Drawing, draw};
@@ -17,7 +17,7 @@ use crate::weights::KeyNames;
 pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
     let config = config(case)?;
     let model = Rudolph::load(&config, &case.checkpoint()?, device)?;
-    let sequences = core::rows(case, "input_ids")?;
+    let sequences = checked::sequences(case, "input_ids", &config.gpt(), config.loss_layout, 2)?;
     let mut outputs = core::states(&model.gpt, &sequences, 1, device);
     let conv = |kernel| MaskKind::Conv { kernel, wrap: false };
     let kinds = [("row", MaskKind::Row), ("col", MaskKind::Col), ("conv", conv(config.kernel))];
@@ -26,7 +26,8 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
     }
     let cuts = case.config::<Vec<usize>>("/expected/cache_cuts")?;
     if let Some(x) = model.gpt.embed(&core::batch(&model.gpt, &sequences[..2], device)) {
-        outputs.insert("cached_next_logits".to_owned(), core::array(core::cached(&model.gpt, x, &cuts)));
+        let steps = core::cached(case, &model.gpt, x, &cuts)?;
+        outputs.insert("cached_next_logits".to_owned(), core::array(steps));
     }
     generate(case, &model, &sequences, &mut outputs)?;
     score(case, &model, &mut outputs)?;
@@ -41,16 +42,21 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
 fn generate(case: &Case, model: &Rudolph, sequences: &[Vec<i64>], outputs: &mut Outputs) -> Result<()> {
     let config = model.config();
     let drawing = Drawing { text: bare(config, &sequences[0][..config.left]), ..Drawing::default() };
-    let forced = case.integers("forced_positions")?.1;
     let source = image_codes(config, &sequences[1]);
-    let given = forced.iter().map(|&place| (place as usize, source[place as usize])).collect();
+    let forced = checked::places(case, "forced_positions", source.len())?;
+    let given = forced.into_iter().map(|place| (place, source[place])).collect();
     let drawings = [drawing.clone(), Drawing { given, ..drawing }];
     let codes = draw(model, &drawings, &GREEDY, 2, &mut |_| ())?;
     outputs.insert("greedy_codes".to_owned(), integers(&codes[0]));
     outputs.insert("greedy_forced_codes".to_owned(), integers(&codes[1]));
 
     let stored = case.integers("caption_ids")?.1;
-    let size = case.config::<usize>("/expected/caption_template_size")?;
+    let size = checked::number(case, "/expected/caption_template_size", config.right)?;
+    // The template, and at least BOS and the task token.
+    let least = config.left + config.grid * config.grid + size.max(2);
+    if stored.len() < least {
+        return checked::refuse(case, format!("\"caption_ids\" holds {} ids, not {least}", stored.len()));
+    }
     let (left, rest) = stored.split_at(config.left);
     let (image, right) = rest.split_at(config.grid * config.grid);
     let templates = Templates { left: bare(config, left), right: bare(config, &right[..size]) };
@@ -106,15 +112,26 @@ fn label(case: &Case, model: &Rudolph) -> Result<Comparison> {
 
 /// The batch `NAME.left_ids`, `NAME.codes`, `NAME.right_ids`, where a single row stands for all.
 fn stored(case: &Case, model: &Rudolph, name: &str) -> Result<Batch> {
-    let part = |what: &str| core::rows(case, &format!("{name}.{what}"));
-    let (left, codes, right) = (part("left_ids")?, part("codes")?, part("right_ids").unwrap_or_default());
-    let n = left.len().max(codes.len()).max(right.len());
-    let device = model.gpt.device();
-    let all = |rows: Vec<Vec<i64>>| {
-        let rows = if rows.len() == 1 { vec![rows[0].clone(); n] } else { rows };
-        ids(&rows, &device)
+    let (config, device) = (model.config(), model.gpt.device());
+    let text = config.text_vocab + config.text_special;
+    let part = |what: &str, length, limit| {
+        let name = format!("{name}.{what}");
+        // Some scores have no right text.
+        let absent = what == "right_ids" && !case.tensors().contains_key(&name);
+        if absent { Ok(Vec::new()) } else { checked::rows(case, &name, length, limit) }
     };
-    Ok(Batch { left: all(left), image: all(codes), right: all(right) })
+    let left = part("left_ids", config.left, text)?;
+    let codes = part("codes", config.grid * config.grid, config.image_vocab)?;
+    let right = part("right_ids", config.right, text)?;
+    let n = left.len().max(codes.len()).max(right.len());
+    let all = |rows: Vec<Vec<i64>>| match rows.len() {
+        1 => Ok(ids(&vec![rows[0].clone(); n], &device)),
+        rows_here if rows_here == 0 || rows_here == n => Ok(ids(&rows, &device)),
+        rows_here => {
+            checked::refuse(case, format!("{name} has a part of {rows_here} rows beside one of {n}"))
+        }
+    };
+    Ok(Batch { left: all(left)?, image: all(codes)?, right: all(right)? })
 }
 
 fn segment_losses(case: &Case, model: &Rudolph, sequences: &[Vec<i64>]) -> Result<Vec<Comparison>> {

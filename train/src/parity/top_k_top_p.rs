@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use tokenize::parity::{Case, Comparison};
 
-use super::scalar;
+use super::{checked, scalar};
 use crate::Result;
 use crate::sampling::{SamplingConfig, filter, probabilities};
 
@@ -22,12 +22,19 @@ struct Setting {
 
 pub(super) fn run(case: &Case) -> Result<Vec<Comparison>> {
     let (shape, logits) = case.reals("logits")?;
-    let (rows, vocabulary) = (shape[0], shape[1]);
+    let (rows, vocabulary) = match *shape {
+        [rows, vocabulary] if rows > 0 && vocabulary > 0 => (rows, vocabulary),
+        _ => return checked::refuse(case, "\"logits\" is not [rows, vocabulary], or is empty"),
+    };
     let expected = case.reals("probabilities")?.1;
     let mut lines = Vec::new();
     for setting in case.config::<Vec<Setting>>("/settings")? {
         let Setting { temperature, top_k, top_p, .. } = setting;
         let sampling = SamplingConfig { top_k, top_p, temperature, ..SamplingConfig::default() };
+        let expected = expected.chunks_exact(logits.len()).nth(setting.id);
+        let Some(expected) = expected.filter(|_| setting.kept_count.len() == rows) else {
+            return checked::refuse(case, format!("setting {} has not one result for each row", setting.id));
+        };
         let (mut miscounted, mut furthest) = (0, 0f64);
         for row in 0..rows {
             let mut found = logits[row * vocabulary..][..vocabulary].to_vec();
@@ -38,7 +45,7 @@ pub(super) fn run(case: &Case) -> Result<Vec<Comparison>> {
                 miscounted += 1;
             }
             if ambiguous.is_none() {
-                let expected = &expected[(setting.id * rows + row) * vocabulary..][..vocabulary];
+                let expected = &expected[row * vocabulary..][..vocabulary];
                 let gaps =
                     probabilities(&found).into_iter().zip(expected).map(|(a, b)| (a - f64::from(*b)).abs());
                 furthest = gaps.fold(furthest, f64::max);
