@@ -539,6 +539,10 @@ fn show_prints_what_will_be_and_what_was() {
     let table: toml::Table = toml::from_str(&shown).unwrap();
     assert_eq!(table["run"]["steps"].as_integer(), Some(7));
     assert_eq!(table["optim"]["epsilon"].as_float(), Some(1e-8), "defaults are written out");
+    let json = bench.ok(&["show", "tiny.toml", "--set", "run.steps=7", "--json"]);
+    let record: serde_json::Value = serde_json::from_str(json.trim()).unwrap();
+    assert_eq!((record["type"].as_str(), record["version"].as_u64()), (Some("config"), Some(1)));
+    assert_eq!(record["config"]["run"]["steps"].as_u64(), Some(7));
     bench.ok(&["tiny.toml", "-q"]);
     let shown = bench.ok(&["show", "run"]);
     assert!(shown.contains("last step  step 12  loss ") && shown.contains("model/ (train sample"), "{shown}");

@@ -28,19 +28,25 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8> {
         let run = Standing::read(&args.path)?;
         print(&if args.common.json { run.json(&config)? } else { run.text(&args.path) })?;
     } else {
-        print(effective(&args.path, &args.common.sets)?.trim_end())?;
+        print(effective(&args.path, &args.common)?.trim_end())?;
     }
     Ok(0)
 }
 
-/// The configuration with every default written out.
-fn effective(path: &Path, sets: &[String]) -> Result<String> {
-    fn toml<T: Task>(path: &Path, sets: &[String]) -> Result<String> {
-        Ok(settings::to_toml(&settings::load::<T>(Some(path), sets)?)?)
+/// The configuration with every default written out, as TOML or as a line of JSON.
+fn effective(path: &Path, common: &Common) -> Result<String> {
+    fn written<T: Task>(path: &Path, common: &Common) -> Result<String> {
+        let task: T = settings::load(Some(path), &common.sets)?;
+        if !common.json {
+            return Ok(settings::to_toml(&task)?);
+        }
+        let config = serde_json::to_value(&task)
+            .map_err(|error| Error::config(format!("{}: {error}", path.display())))?;
+        Ok(serde_json::json!({"type": "config", "version": 1, "config": config}).to_string())
     }
     match kind_of(path)? {
-        Kind::Rudolph => toml::<RudolphTask>(path, sets),
-        Kind::Vqgan => toml::<VqGanTask>(path, sets),
+        Kind::Rudolph => written::<RudolphTask>(path, common),
+        Kind::Vqgan => written::<VqGanTask>(path, common),
     }
 }
 
