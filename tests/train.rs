@@ -575,4 +575,16 @@ fn usage_errors_and_help() {
     exit 2
     error: nowhere: No such file or directory (os error 2)
     ");
+    insta::assert_snapshot!(bench.fault(&["sample", "run", "--prompt", "x", "--set", "top_k=3"]), @"
+    exit 2
+    error: --set has no meaning for `train sample`, which takes no configuration: --set top_k=3
+    hint: `--help` lists the command's own flags
+    ");
+    for args in [&["caption", "run", "a.png"][..], &["parity", "case"], &["show", "."]] {
+        let fault = bench.fault(&[args, &["--set", "a=1"]].concat());
+        assert!(
+            fault.starts_with(&format!("exit 2\nerror: --set has no meaning for `train {}", args[0])),
+            "{fault}"
+        );
+    }
 }

@@ -70,7 +70,7 @@ pub(super) struct SampleArgs {
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
-    common: Common,
+    pub(super) common: Common,
 }
 
 #[derive(Args, Debug)]
@@ -86,7 +86,7 @@ pub(super) struct CaptionArgs {
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
-    common: Common,
+    pub(super) common: Common,
 }
 
 pub(super) fn sample(args: &SampleArgs) -> Result<u8> {

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use pipeline::cli::Common;
 
-use crate::Result;
+use crate::{Error, Result};
 
 pub use start::train_task;
 
@@ -69,11 +69,36 @@ enum Command {
     },
 }
 
+impl Command {
+    /// The name and the common flags of a command that has no configuration to change.
+    fn without_config(&self) -> Option<(&'static str, &Common)> {
+        match self {
+            Self::Sample(args) => Some(("sample", &args.common)),
+            Self::Caption(args) => Some(("caption", &args.common)),
+            Self::Parity(args) => Some(("parity", &args.common)),
+            Self::Show(args) if args.path.is_dir() => Some(("show RUN", &args.common)),
+            Self::Resume(_) | Self::Show(_) | Self::Completions { .. } => None,
+        }
+    }
+
+    /// Refuses `--set`, which all commands share, where nothing would read it.
+    fn check_sets(&self) -> Result<()> {
+        let Some((name, common)) = self.without_config() else { return Ok(()) };
+        let Some(set) = common.sets.first() else { return Ok(()) };
+        let why =
+            format!("--set has no meaning for `train {name}`, which takes no configuration: --set {set}");
+        Err(Error::config(why).with_hint("`--help` lists the command's own flags"))
+    }
+}
+
 /// Runs the parsed command line and returns the exit code.
 ///
 /// # Errors
 /// What the subcommand says.
 pub fn run(cli: Cli) -> Result<u8> {
+    if let Some(command) = &cli.command {
+        command.check_sets()?;
+    }
     match cli.command {
         None => start::start(cli.start.config.as_deref(), &cli.start.how, &cli.start.common),
         Some(Command::Resume(args)) => start::resume(&args),

@@ -20,7 +20,7 @@ pub(super) struct ParityArgs {
     #[arg(long, value_name = "NAME", default_value = "cpu")]
     device: String,
     #[command(flatten)]
-    common: Common,
+    pub(super) common: Common,
 }
 
 pub(super) fn parity(args: &ParityArgs) -> Result<u8> {

@@ -17,9 +17,9 @@ use crate::{Error, Result};
 pub(super) struct ShowArgs {
     /// A configuration file or a run folder
     #[arg(value_name = "RUN|CONFIG.toml")]
-    path: PathBuf,
+    pub(super) path: PathBuf,
     #[command(flatten)]
-    common: Common,
+    pub(super) common: Common,
 }
 
 pub(super) fn show(args: &ShowArgs) -> Result<u8> {
