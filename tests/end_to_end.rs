@@ -19,6 +19,7 @@ fn demo(out: &Path) -> Command {
         "vqgan.run.sample_every=0",
         "vqgan.run.log_every=2",
         "vqgan.data.batch_size=2",
+        "vqgan.model.tiles=false",
         "vqgan.model.ch=8",
         "vqgan.model.ch_mult=[1, 1, 1, 2]",
         "vqgan.model.groups=4",

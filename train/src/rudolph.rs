@@ -52,6 +52,11 @@ pub struct RudolphConfig {
     pub gradient_shrink: f64,
     /// Share of the elements that each layer's two branches lose in training; 0.1 in the published code.
     pub dropout: f64,
+    /// Standard deviation of new token and position vectors. The published 0.02 is drowned by the first branch, whose
+    /// norm puts out 1, and takes long to grow.
+    pub embedding_std: f64,
+    /// First gain of the norms before each addition to the residual stream; 1 in the published code.
+    pub branch_gain: f64,
 }
 
 impl Default for RudolphConfig {
@@ -75,6 +80,8 @@ impl Default for RudolphConfig {
             tokens: TaskTokens::default(),
             gradient_shrink: core.gradient_shrink,
             dropout: 0.0,
+            embedding_std: core.embedding_std,
+            branch_gain: core.branch_gain,
         }
     }
 }
@@ -152,6 +159,8 @@ impl RudolphConfig {
             masks: MaskSchedule::Rudolph { kernel: self.kernel, last_kernel: self.last_kernel },
             gradient_shrink: self.gradient_shrink,
             dropout: self.dropout,
+            embedding_std: self.embedding_std,
+            branch_gain: self.branch_gain,
             ..GptConfig::default()
         }
     }
@@ -310,6 +319,11 @@ impl Rudolph {
     /// The three losses of a batch and their weighted mean.
     pub fn losses(&self, batch: &Batch) -> Losses {
         objective::losses(&self.gpt, self.hidden(batch), batch, self.config.loss_layout, &self.config.loss)
+    }
+
+    /// The losses of `asked` where the model reads the images of `read`: a batch of the same shapes.
+    pub fn losses_of(&self, asked: &Batch, read: &Batch) -> Losses {
+        objective::losses(&self.gpt, self.hidden(read), asked, self.config.loss_layout, &self.config.loss)
     }
 
     /// The loss of every trained position of a batch.

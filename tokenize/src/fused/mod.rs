@@ -7,6 +7,7 @@
 mod conv3x3;
 mod extension;
 mod group_norm;
+pub(crate) mod small;
 mod upsample;
 
 use burn::backend::{Dispatch, DispatchDevice};
@@ -26,6 +27,10 @@ fn is_cpu(device: &Device) -> bool {
 /// # Shapes
 /// `[b, ci, h, w]` → `[b, co, h, w]`
 pub(crate) fn conv3x3(x: Tensor<4>, conv: &Conv2d) -> Tensor<4> {
+    let [_, _, h, w] = x.dims();
+    if small::is_small(h, w) {
+        return small::conv(x, conv, 1);
+    }
     match &conv.bias {
         Some(bias) if is_cpu(&x.device()) => Tensor::from_dispatch(<Dispatch as CodecOps>::conv3x3(
             x.into_dispatch(),

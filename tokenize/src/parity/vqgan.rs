@@ -46,6 +46,7 @@ fn config(case: &Case) -> Result<VqGanConfig> {
         n_embed: case.config("/config/n_embed")?,
         groups: case.config("/config/group_norm_groups")?,
         quantizer: if quantizer.starts_with("argmax") { QuantizerKind::Gumbel } else { QuantizerKind::Vq },
+        tiles: false,
     })
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::layers::{Norm, conv1x1};
+use super::tile::silent;
 
 /// norm → q, k, v by 1×1 → softmax(q·kᵀ/√c)·v → 1×1, plus the input.
 #[derive(Module, Debug)]
@@ -21,6 +22,11 @@ impl AttnBlock {
     pub(super) fn new(channels: usize, groups: usize, device: &Device) -> Self {
         let conv = || conv1x1(channels, channels, device);
         Self { norm: Norm::new(channels, groups, device), q: conv(), k: conv(), v: conv(), proj_out: conv() }
+    }
+
+    /// Passes everything on as it is.
+    pub(super) fn wired(self) -> Self {
+        Self { proj_out: silent(self.proj_out), ..self }
     }
 
     /// `[b, c, h, w]` → `[b, c, h, w]`

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{Decoder, Encoder, Quantizer, VqGan, layers};
+use super::{Decoder, Encoder, Quantizer, VqGan, layers, tile};
 use crate::{Error, Result};
 
 /// How a latent vector becomes a code.
@@ -44,6 +44,10 @@ pub struct VqGanConfig {
     pub groups: usize,
     /// The quantiser.
     pub quantizer: QuantizerKind,
+    /// The encoder sees each f×f tile by itself and does not normalise, so that a code depends on its own pixels alone:
+    /// plain background is one code wherever it lies. It starts as a rearrangement of the tile's pixels. The published
+    /// models see the whole picture.
+    pub tiles: bool,
 }
 
 impl Default for VqGanConfig {
@@ -59,6 +63,7 @@ impl Default for VqGanConfig {
             n_embed: 1024,
             groups: 32,
             quantizer: QuantizerKind::Vq,
+            tiles: false,
         }
     }
 }
@@ -115,20 +120,46 @@ impl VqGanConfig {
                 "num_res_blocks, z_channels and embed_dim must be at least 1".to_owned(),
             );
         }
-        Ok(())
+        self.validate_tiles()
     }
 
-    /// A model with random weights.
+    /// With tiles every layer of the encoder must have room for the values of a tile.
+    fn validate_tiles(&self) -> Result<()> {
+        let folded = |level: usize| 3usize << (2 * level);
+        let last = self.ch_mult.len() - 1;
+        // A level ends with the halving to the next one, at its own width.
+        let levels = (0..=last).map(|level| ("ch_mult", self.channels(level), folded(last.min(level + 1))));
+        let ends =
+            [("z_channels", self.z_channels, folded(last)), ("embed_dim", self.embed_dim, folded(last))];
+        match levels.chain(ends).find(|(_, has, needs)| self.tiles && has < needs) {
+            Some((key, has, needs)) => {
+                let why = format!("{has} channels cannot hold the {needs} values of a tile, as `tiles` asks");
+                Err(Error::Config { key: key.to_owned(), why })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A model with random weights; with [`Self::tiles`] the encoder passes pixels on.
     ///
     /// # Errors
     /// See [`Self::validate`].
     pub fn init(&self, device: &Device) -> Result<VqGan> {
         self.validate()?;
+        let quant_conv = layers::conv1x1(self.z_channels, self.embed_dim, device);
+        let (encoder, quant_conv) = if self.tiles {
+            let whole = Self { groups: 0, ..self.clone() };
+            let values = 3 * self.downsampling().pow(2);
+            (Encoder::new(&whole, device).wired(), tile::wire(quant_conv, &tile::straight(values, 0), 0.0))
+        } else {
+            (Encoder::new(self, device), quant_conv)
+        };
         Ok(VqGan {
-            encoder: Encoder::new(self, device),
+            encoder,
             decoder: Decoder::new(self, device),
             quantize: Quantizer::new(self, device),
-            quant_conv: layers::conv1x1(self.z_channels, self.embed_dim, device),
+            quant_conv,
+            tile: self.tiles.then(|| self.downsampling()),
             post_quant_conv: layers::conv1x1(self.embed_dim, self.z_channels, device),
         })
     }

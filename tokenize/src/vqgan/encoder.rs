@@ -8,7 +8,11 @@ use super::VqGanConfig;
 use super::attention::AttnBlock;
 use super::layers::{Downsample, Norm, conv3x3};
 use super::resnet::ResnetBlock;
+use super::tile::{LIFT, fold, straight, wire};
 use crate::fused;
+
+/// The middle tap of a 3×3 kernel.
+const CENTRE: usize = 4;
 
 /// One resolution of the encoder.
 #[derive(Module, Debug)]
@@ -32,6 +36,14 @@ impl Middle {
             block_1: ResnetBlock::new(channels, channels, groups, device),
             attn_1: AttnBlock::new(channels, groups, device),
             block_2: ResnetBlock::new(channels, channels, groups, device),
+        }
+    }
+
+    fn wired(self, channels: usize) -> Self {
+        Self {
+            block_1: self.block_1.wired(channels),
+            attn_1: self.attn_1.wired(),
+            block_2: self.block_2.wired(channels),
         }
     }
 
@@ -87,6 +99,27 @@ impl Encoder {
             mid: Middle::new(channels, config.groups, device),
             norm_out: Norm::new(channels, config.groups, device),
             conv_out: conv3x3(channels, config.z_channels, device),
+        }
+    }
+
+    /// An encoder whose first outputs are the values of its tile, colour by colour, each halving of the side folding
+    /// 2×2 pixels into four channels.
+    pub(super) fn wired(self) -> Self {
+        let mut channels = 3;
+        let down = self.down.into_iter().map(|level| {
+            let block = level.block.into_iter().map(|block| block.wired(channels)).collect();
+            let attn = level.attn.into_iter().map(AttnBlock::wired).collect();
+            let downsample = level.downsample.map(|downsample| downsample.wired(&fold(channels)));
+            channels *= if downsample.is_some() { 4 } else { 1 };
+            DownLevel { block, attn, downsample }
+        });
+        let down = down.collect();
+        Self {
+            conv_in: wire(self.conv_in, &straight(3, CENTRE), 0.0),
+            down,
+            mid: self.mid.wired(channels),
+            norm_out: self.norm_out.lifted(LIFT),
+            conv_out: wire(self.conv_out, &straight(channels, CENTRE), -LIFT),
         }
     }
 

@@ -3,14 +3,16 @@
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
-use crate::fused;
+use super::tile::{Wires, filled, wire};
+use crate::fused::{self, small};
 
 /// Epsilon of every group norm (taming `Normalize`).
 const EPSILON: f64 = 1e-6;
 
-/// Group normalisation with a gain and a bias per channel.
+/// Group normalisation with a gain and a bias per channel; without groups only gain and bias.
 ///
 /// burn's own layer calls them `gamma` and `beta`; the checkpoints say `weight` and `bias`.
 #[derive(Module, Debug)]
@@ -21,7 +23,7 @@ pub(crate) struct Norm {
 }
 
 impl Norm {
-    /// Unit gain, zero bias.
+    /// Unit gain, zero bias; no normalisation if `groups` is 0.
     pub(super) fn new(channels: usize, groups: usize, device: &Device) -> Self {
         Self {
             weight: Param::from_tensor(Tensor::ones([channels], device)),
@@ -35,12 +37,29 @@ impl Norm {
     /// # Shapes
     /// `[b, c, h, w]` → `[b, c, h, w]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        if self.groups == 0 {
+            return self.affine(x);
+        }
         fused::group_norm(x, self.weight.val(), self.bias.val(), self.groups, EPSILON, false)
     }
 
     /// [`Self::forward`] followed by `x · sigmoid(x)`.
     pub(super) fn forward_swish(&self, x: Tensor<4>) -> Tensor<4> {
+        if self.groups == 0 {
+            return silu(self.affine(x));
+        }
         fused::group_norm(x, self.weight.val(), self.bias.val(), self.groups, EPSILON, true)
+    }
+
+    fn affine(&self, x: Tensor<4>) -> Tensor<4> {
+        let [_, c, _, _] = x.dims();
+        x * self.weight.val().reshape([1, c, 1, 1]) + self.bias.val().reshape([1, c, 1, 1])
+    }
+
+    /// The same with every bias at `bias`.
+    pub(super) fn lifted(mut self, bias: f32) -> Self {
+        self.bias = filled(&self.bias, bias);
+        self
     }
 }
 
@@ -69,8 +88,17 @@ impl Downsample {
         Self { conv }
     }
 
+    /// The first channels come from single pixels of the input.
+    pub(super) fn wired(self, wires: &Wires) -> Self {
+        Self { conv: wire(self.conv, wires, 0.0) }
+    }
+
     /// `[b, c, h, w]` → `[b, c, h/2, w/2]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [_, _, h, w] = x.dims();
+        if small::is_small(h, w) {
+            return small::conv(x, &self.conv, 2);
+        }
         self.conv.forward(x)
     }
 }

@@ -11,6 +11,7 @@ mod encoder;
 mod layers;
 mod quantize;
 mod resnet;
+mod tile;
 mod weights;
 
 use burn::module::Module;
@@ -34,6 +35,9 @@ pub struct VqGan {
     pub quantize: Quantizer,
     quant_conv: Conv2d,
     post_quant_conv: Conv2d,
+    /// Side of the tiles that the encoder sees, if it does not see the whole picture.
+    #[module(skip)]
+    tile: Option<usize>,
 }
 
 impl VqGan {
@@ -42,7 +46,12 @@ impl VqGan {
     /// # Shapes
     /// pixels in [-1, 1] `[b, 3, h, w]` → `[b, embed_dim, h/f, w/f]`
     pub fn latents(&self, pixels: Tensor<4>) -> Tensor<4> {
-        self.quant_conv.forward(self.encoder.forward(pixels))
+        let [_, _, h, w] = pixels.dims();
+        let latents = match self.tile {
+            Some(f) => tile::join(self.encoder.forward(tile::cut(pixels, f)), [h / f, w / f]),
+            None => self.encoder.forward(pixels),
+        };
+        self.quant_conv.forward(latents)
     }
 
     /// Deterministic codes of a batch of pictures.

@@ -5,6 +5,7 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
 use super::layers::{Norm, conv1x1, conv3x3};
+use super::tile::{silent, straight, wire};
 use crate::fused;
 
 /// norm → swish → 3×3 → norm → swish → 3×3, plus the input (projected when channels change).
@@ -25,6 +26,15 @@ impl ResnetBlock {
             norm2: Norm::new(to, groups, device),
             conv2: conv3x3(to, to, device),
             nin_shortcut: (from != to).then(|| conv1x1(from, to, device)),
+        }
+    }
+
+    /// Passes its first `channels` on as they are.
+    pub(super) fn wired(self, channels: usize) -> Self {
+        Self {
+            conv2: silent(self.conv2),
+            nin_shortcut: self.nin_shortcut.map(|conv| wire(conv, &straight(channels, 0), 0.0)),
+            ..self
         }
     }
 

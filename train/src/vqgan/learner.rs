@@ -72,13 +72,21 @@ impl VqGanLearner {
 
     /// Quantises with the straight-through estimator: the decoder's gradient passes to the latents unchanged.
     fn forward(&self, pixels: Tensor<4>) -> Pass {
-        let latents = self.model.latents(pixels);
+        let latents = match self.passes_pixels_on() {
+            true => Tensor::from_inner(self.model.clone().valid().latents(pixels.inner())),
+            false => self.model.latents(pixels),
+        };
         let codes = self.model.quantize.codes(latents.clone().detach());
         let rows = self.model.quantize.lookup(codes.clone());
         let quantized = latents.clone() + (rows.clone() - latents.clone()).detach();
         let features = self.model.decode_features(quantized);
         let drawn = self.model.decoder.draw(features.clone());
         Pass { latents, codes, rows, features, drawn }
+    }
+
+    /// Whether everything before the codebook is frozen, so that no gradient is needed there.
+    fn passes_pixels_on(&self) -> bool {
+        ["encoder", "quant_conv"].iter().all(|part| self.task.optim.rates.get(*part) == Some(&0.0))
     }
 
     /// Weighted adversarial loss and its weight, once the discriminator counts.
