@@ -18,7 +18,7 @@ use crate::{Error, Result};
 
 Examples:
   cargo demo
-  cargo demo -- --steps 12000 --out demo-long       an hour on two cores instead of minutes
+  cargo demo -- --steps 15000 --out demo-long       about an hour on two cores
   cargo demo -- --from-scratch                      train the image codec too
   cargo demo -- --set model.dim=256 --set crawl.image.background='[0, 0, 0]' --out demo-wide"
 )]
