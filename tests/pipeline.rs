@@ -424,6 +424,7 @@ fn a_folder_shows_its_schema_and_counts() {
       original_height: Int32
       sha256: Utf8
       reason: Utf8
+      rule: Utf8
       jpg: Binary
     status
       failed_to_download: 1

@@ -94,6 +94,16 @@ reasons! {
         "only http and https are fetched; data:, file: and ftp: are refused";
     AddressRefused "address_refused" FailedToDownload "the host is a private, local or reserved address"
         "name hosts of your own network in net.allow = [\"HOST:PORT\"]";
+    Robots "robots" FailedToDownload "the site's robots.txt disallows it"
+        "the site does not want this file crawled; the column `rule` holds the line that says so";
+    RobotsUnreachable "robots_unreachable" FailedToDownload "the site's robots.txt could not be read, which means no (RFC 9309)"
+        "the site fails or is gone: fetch these rows again later";
+    OptOut "opt_out" FailedToDownload "the answer opts out of collection (X-Robots-Tag)"
+        "the site does not want this file used; the column `rule` holds the header that says so";
+    TdmReserved "tdm_reserved" FailedToDownload "the site reserves its rights against text and data mining (TDMRep)"
+        "ask for a licence at the policy in the column `rule`, or leave the site out";
+    HostStopped "host_stopped" FailedToDownload "its host opted out or failed so often that it is left alone"
+        "fetch these rows again later, if the host did not opt out";
     Dns "dns" FailedToDownload "the host name could not be resolved"
         "many of these at once point at your own resolver: try fewer at a time with net.concurrency";
     Connect "connect" FailedToDownload "the host refused or dropped the connection"
@@ -102,6 +112,10 @@ reasons! {
         "the server's certificate has run out or is not for this host; on all hosts: install ca-certificates";
     TimeoutConnect "timeout_connect" FailedToDownload "no connection within net.connect_timeout"
         "raise net.connect_timeout, or lower net.concurrency if the line is full";
+    TimeoutFirstByte "timeout_first_byte" FailedToDownload "no answer within net.first_byte_timeout"
+        "raise net.first_byte_timeout, or lower net.concurrency if the line is full";
+    TooSlow "too_slow" FailedToDownload "the body came slower than net.min_bytes_per_second"
+        "lower net.min_bytes_per_second, or net.concurrency if the line is full";
     Timeout "timeout" FailedToDownload "the download did not end within net.timeout"
         "raise net.timeout, or lower net.concurrency if the line is full";
     ConnectionLost "connection_lost" FailedToDownload "the connection ended before the body did"
@@ -124,6 +138,10 @@ reasons! {
         "the server is broken; nothing to do here";
     TooLarge "too_large" FailedToDownload "the body is larger than net.max_bytes"
         "raise net.max_bytes if such images are wanted";
+    HashMismatch "hash_mismatch" FailedToDownload "the bytes are not those that the list's hash names"
+        "the image behind the URL has changed since the list was made";
+    FileUnreadable "file_unreadable" FailedToDownload "the file of the row could not be read"
+        "look whether it is there, and whose it is";
     Empty "empty" FailedToResize "the body is empty"
         "the server is broken; nothing to do here";
     NotImage "not_image" FailedToResize "the body is no image (an HTML page, text, …)"
@@ -140,6 +158,10 @@ reasons! {
         "lower image.min_side if small pictures are wanted";
     AspectRatio "aspect_ratio" FailedToResize "the picture is longer than image.max_aspect_ratio allows"
         "raise image.max_aspect_ratio if banners are wanted";
+    TooLargeArea "too_large_area" FailedToResize "the picture has more pixels than image.max_area"
+        "raise image.max_area if such pictures are wanted";
+    BlurBoxes "blur_boxes" FailedToResize "the row's blur boxes cannot be read"
+        "each box is [left, top, right, bottom] between 0 and 1; see input.bbox_col";
     Encode "encode" FailedToResize "the resized picture does not fit the output format"
         "choose another image.encode_format or a smaller image.size";
 }
@@ -155,6 +177,9 @@ impl Reason {
             Self::Timeout => "timed out",
             Self::NotImage | Self::Truncated | Self::Decode | Self::Format => "Image decoding error",
             Self::TooSmall => "image too small",
+            Self::TooLargeArea => "image area too large",
+            Self::OptOut => "Use of image disallowed by X-Robots-Tag directive",
+            Self::HashMismatch => "hash mismatch",
             Self::AspectRatio => "aspect ratio too large",
             _ => self.text(),
         }

@@ -174,6 +174,7 @@ fn row(index: usize, item: &Item) -> Row {
         key: format!("{index:09}"),
         reason: item.image.as_ref().err().copied().unwrap_or(Reason::Ok),
         error_message: None,
+        rule: None,
         size: None,
         original_size: None,
         sha256: None,

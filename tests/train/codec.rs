@@ -56,6 +56,7 @@ fn row(index: u8) -> Row {
         key: format!("{index:09}"),
         reason: Reason::Ok,
         error_message: None,
+        rule: None,
         size: Some((8, 8)),
         original_size: Some((8, 8)),
         sha256: None,

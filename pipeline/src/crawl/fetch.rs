@@ -41,11 +41,13 @@ pub(super) struct Failure {
     pub(super) reason: Reason,
     /// What img2dataset would say, where that is more than the reason does.
     pub(super) message: Option<String>,
+    /// Which rule of the site decided.
+    pub(super) rule: Option<String>,
 }
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self { reason, message: None }
+        Self { reason, message: None, rule: None }
     }
 }
 
@@ -141,7 +143,7 @@ fn target(url: &Url, response: &Response) -> Option<Url> {
 fn http_failure(status: StatusCode) -> Failure {
     let phrase = status.canonical_reason().unwrap_or("Unknown");
     let message = Some(format!("HTTP Error {}: {phrase}", status.as_u16()));
-    Failure { reason: Reason::of_http_status(status.as_u16()), message }
+    Failure { reason: Reason::of_http_status(status.as_u16()), message, rule: None }
 }
 
 fn tell(error: &(dyn StdError + 'static)) -> String {

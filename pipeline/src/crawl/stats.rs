@@ -135,6 +135,7 @@ mod tests {
             key: String::new(),
             reason,
             error_message: message.map(str::to_owned),
+            rule: None,
             size: None,
             original_size: None,
             sha256: None,

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// Rows decoded at a time.
 const BATCH: usize = 64;
 /// Columns with a meaning of their own; all others are extra.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "caption",
     "url",
     "key",
@@ -35,6 +35,7 @@ const KNOWN: [&str; 11] = [
     "original_height",
     "sha256",
     "reason",
+    "rule",
 ];
 
 /// One shard that may be read.
@@ -343,6 +344,7 @@ mod tests {
             key: format!("{i:09}"),
             reason: if good { Reason::Ok } else { Reason::HttpNotFound },
             error_message: (!good).then(|| "HTTP Error 404: Not Found".to_owned()),
+            rule: None,
             size: good.then_some((256, 170)),
             original_size: good.then_some((401, 267)),
             sha256: good.then(|| "ff".repeat(32)),
@@ -401,7 +403,7 @@ mod tests {
             schema.fields().iter().map(|f| format!("{}: {}", f.name(), f.data_type())).collect();
         let expected = "score: Float64, lang: Utf8, caption: Utf8, url: Utf8, key: Utf8, status: Utf8, \
             error_message: Utf8, width: Int32, height: Int32, original_width: Int32, original_height: Int32, \
-            sha256: Utf8, reason: Utf8, png: Binary";
+            sha256: Utf8, reason: Utf8, rule: Utf8, png: Binary";
         assert_eq!(columns.join(", "), expected);
         assert_eq!(schema.metadata()["troika.format"], "pairs/1");
         assert_eq!(schema.metadata()["troika.plan"], "ab");

@@ -9,7 +9,7 @@ use crate::picture::EncodeFormat;
 use crate::reason::{Reason, Status};
 
 /// Names that additional columns may not have, since the shard has them or img2dataset reserves them.
-const RESERVED: [&str; 18] = [
+const RESERVED: [&str; 19] = [
     "key",
     "caption",
     "url",
@@ -24,6 +24,7 @@ const RESERVED: [&str; 18] = [
     "sha256",
     "sha512",
     "reason",
+    "rule",
     "jpg",
     "png",
     "webp",
@@ -60,7 +61,7 @@ pub fn schema(layout: &Layout) -> SchemaRef {
     }
     fields.extend(["url", "key", "status", "error_message"].map(text));
     fields.extend(["width", "height", "original_width", "original_height"].map(number));
-    fields.extend(["sha256", "reason"].map(text));
+    fields.extend(["sha256", "reason", "rule"].map(text));
     fields.push(Field::new(layout.format.name(), DataType::Binary, true));
     Arc::new(Schema::new(fields))
 }
@@ -78,6 +79,8 @@ pub struct Row {
     pub reason: Reason,
     /// What img2dataset's `error_message` says; `None` for a success.
     pub error_message: Option<String>,
+    /// The line of robots.txt or the header that decided against the row.
+    pub rule: Option<String>,
     /// Width and height of the stored image.
     pub size: Option<(u32, u32)>,
     /// Width and height before resizing.

@@ -75,6 +75,7 @@ impl<W: Write + Send> PairWriter<W> {
         columns.push(number(rows, |row| row.original_size.map(|size| size.1)));
         columns.push(text(rows, |row| row.sha256.as_deref()));
         columns.push(text(rows, |row| Some(row.reason.code())));
+        columns.push(text(rows, |row| row.rule.as_deref()));
         columns.push(Arc::new(rows.iter().map(|row| row.image.as_ref()).collect::<BinaryArray>()));
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
@@ -160,6 +161,7 @@ mod tests {
             key: "000000000".into(),
             reason: crate::reason::Reason::UrlMissing,
             error_message: None,
+            rule: None,
             size: None,
             original_size: None,
             sha256: None,
