@@ -3,6 +3,8 @@
 
 #[path = "pipeline/desk.rs"]
 mod desk;
+#[path = "pipeline/manners.rs"]
+mod manners;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -236,8 +238,8 @@ fn the_first_progress_line_comes_within_a_second() {
     let desk = Desk::new();
     desk.write("links.txt", "http://pictures.test/drip\n");
     let started = Instant::now();
-    let mut child =
-        desk.crawl("links.txt", "out", &["--timeout", "3"]).stderr(Stdio::piped()).spawn().unwrap();
+    let flags = ["--timeout", "3", "--contact", "mailto:me@example.org"];
+    let mut child = desk.crawl("links.txt", "out", &flags).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::address::Policy;
 use super::list::ListFormat;
+use super::manners::{self, MannersConfig};
 use super::size::ByteSize;
 use crate::picture::{DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, ResizeMode, ResizeOptions};
 use crate::{Error, Result};
@@ -18,6 +19,8 @@ pub struct CrawlConfig {
     pub image: ImageConfig,
     /// The network.
     pub net: NetConfig,
+    /// What sites say about crawling.
+    pub manners: MannersConfig,
     /// The shards.
     pub output: OutputConfig,
     /// This machine.
@@ -154,7 +157,7 @@ pub struct NetConfig {
     pub max_bytes: ByteSize,
     /// Most redirects in a row; every target is checked like a URL of the list.
     pub max_redirects: u32,
-    /// How the crawler introduces itself.
+    /// How the crawler introduces itself; `manners.contact` comes after it.
     pub user_agent: String,
     /// `HOST:PORT` that may lie on a private, local or reserved address.
     pub allow: Vec<String>,
@@ -227,6 +230,7 @@ pub(super) struct Decides<'a> {
     image: &'a ImageConfig,
     max_bytes: ByteSize,
     max_redirects: u32,
+    manners: manners::Decides<'a>,
 }
 
 impl CrawlConfig {
@@ -270,6 +274,7 @@ impl CrawlConfig {
         if let Some(problem) = self.image.encode().problem() {
             return wrong("image.encode_quality", problem);
         }
+        self.manners.validate(&self.net.user_agent)?;
         Policy::new(&self.net).map(|_| ())
     }
 
@@ -283,6 +288,7 @@ impl CrawlConfig {
             image: &self.image,
             max_bytes: self.net.max_bytes,
             max_redirects: self.net.max_redirects,
+            manners: self.manners.decides(&self.net.user_agent),
         }
     }
 }

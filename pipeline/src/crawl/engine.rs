@@ -90,7 +90,7 @@ impl Engine {
         let eighth = config.run.memory_budget.0 / 8;
         let bodies = Bodies::new(3 * eighth, config.net.concurrency, config.net.max_bytes.0);
         let shared = Shared {
-            fetcher: Fetcher::new(&config.net, bodies.clone())?,
+            fetcher: Fetcher::new(&config.net, &config.manners, bodies.clone())?,
             pool,
             slots: Arc::new(Semaphore::new(config.net.concurrency)),
             bodies,

@@ -1,4 +1,5 @@
-//! One URL to its bytes: a total deadline, a byte cap, redirects followed by hand so that every hop is checked.
+//! One URL to its bytes: a total deadline, a byte cap, redirects followed by hand so that every hop is checked: its
+//! address by the policy, its path by the site's own rules.
 
 use std::error::Error as StdError;
 use std::io;
@@ -12,15 +13,23 @@ use url::Url;
 use super::address::{Access, NoAddress, Policy};
 use super::budget::{Bodies, Held};
 use super::config::NetConfig;
+use super::manners::{Agent, Manners, MannersConfig};
 use crate::reason::Reason;
 use crate::{Error, Result};
 
 /// The clients, built once and shared by all downloads: connections stay open between them.
-#[derive(Debug)]
-pub(super) struct Fetcher {
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
     policy: Policy,
     guarded: Client,
     trusted: Client,
+}
+
+/// What downloads share.
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    clients: Clients,
+    manners: Manners,
     timeout: Duration,
     max_bytes: u64,
     max_redirects: u32,
@@ -51,27 +60,48 @@ impl From<Reason> for Failure {
     }
 }
 
-impl Fetcher {
-    pub(super) fn new(net: &NetConfig, bodies: Bodies) -> Result<Self> {
+impl Clients {
+    fn new(net: &NetConfig, user_agent: &str) -> Result<Self> {
         let policy = Policy::new(net)?;
         // A second call finds the provider installed, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         Ok(Self {
-            guarded: client(net, &policy, Access::Guarded)?,
-            trusted: client(net, &policy, Access::Trusted)?,
+            guarded: client(net, user_agent, &policy, Access::Guarded)?,
+            trusted: client(net, user_agent, &policy, Access::Trusted)?,
             policy,
-            timeout: Duration::from_secs_f64(net.timeout),
+        })
+    }
+
+    /// The head of the answer, a redirect included.
+    pub(super) async fn get(&self, url: &Url) -> Result<Response, Failure> {
+        let client = match self.policy.check(url)? {
+            Access::Guarded => &self.guarded,
+            Access::Trusted => &self.trusted,
+        };
+        Ok(client.get(url.clone()).send().await.map_err(|e| reason_of(&e))?)
+    }
+}
+
+impl Fetcher {
+    pub(super) fn new(net: &NetConfig, manners: &MannersConfig, bodies: Bodies) -> Result<Self> {
+        let agent = Agent::new(manners, &net.user_agent);
+        let clients = Clients::new(net, &agent.header)?;
+        let timeout = Duration::from_secs_f64(net.timeout);
+        Ok(Self {
+            manners: Manners::new(manners, &agent, clients.clone(), timeout),
+            clients,
+            timeout,
             max_bytes: net.max_bytes.0,
             max_redirects: net.max_redirects,
             bodies,
         })
     }
 
-    /// Fetches `url`; time spent waiting for memory does not count against the deadline.
+    /// Fetches `url`; time spent waiting for memory, or for a robots.txt, does not count against the deadline.
     pub(super) async fn fetch(&self, url: &str, mut held: Held) -> Result<Body, Failure> {
-        let deadline = Instant::now() + self.timeout;
-        let late = |_| Failure::from(Reason::Timeout);
-        let response = timeout_at(deadline, self.respond(url)).await.map_err(late)??;
+        let mut deadline = Instant::now() + self.timeout;
+        let response = self.respond(url, &mut deadline).await?;
+        self.manners.accept(response.headers())?;
         let length = response.content_length();
         if length.is_some_and(|length| length > self.max_bytes) {
             return Err(Reason::TooLarge.into());
@@ -80,20 +110,23 @@ impl Fetcher {
         let most = length.unwrap_or(self.max_bytes);
         self.bodies.grow(&mut held, most).await.ok_or(Reason::ConnectionLost)?;
         let deadline = deadline + before.elapsed();
-        let bytes = timeout_at(deadline, self.read(response)).await.map_err(late)??;
+        let bytes = timeout_at(deadline, self.read(response)).await.map_err(|_| Reason::Timeout)??;
         held.shrink(bytes.len() as u64);
         Ok(Body { bytes, held })
     }
 
-    /// The head of the answer that is no redirect.
-    async fn respond(&self, url: &str) -> Result<Response, Failure> {
+    /// The head of the answer that is no redirect. Moves the deadline by the waits for what sites say about crawling,
+    /// which are not the download's own, but not without an end: a chain of redirects may lead to ever new sites.
+    async fn respond(&self, url: &str, deadline: &mut Instant) -> Result<Response, Failure> {
         let mut url = Url::parse(url.trim()).map_err(|_| Reason::UrlInvalid)?;
+        let latest = *deadline + 2 * self.timeout;
         for _ in 0..=self.max_redirects {
-            let client = match self.policy.check(&url)? {
-                Access::Guarded => &self.guarded,
-                Access::Trusted => &self.trusted,
-            };
-            let response = client.get(url.clone()).send().await.map_err(|e| reason_of(&e))?;
+            self.clients.policy.check(&url)?;
+            let before = Instant::now();
+            timeout_at(latest, self.manners.admit(&url)).await.map_err(|_| Reason::Timeout)??;
+            *deadline = latest.min(*deadline + before.elapsed());
+            let answer = timeout_at(*deadline, self.clients.get(&url)).await;
+            let response = answer.map_err(|_| Reason::Timeout)??;
             let status = response.status();
             if status.is_success() {
                 return Ok(response);
@@ -118,10 +151,10 @@ impl Fetcher {
     }
 }
 
-fn client(net: &NetConfig, policy: &Policy, access: Access) -> Result<Client> {
+fn client(net: &NetConfig, user_agent: &str, policy: &Policy, access: Access) -> Result<Client> {
     let builder = || {
         Client::builder()
-            .user_agent(&net.user_agent)
+            .user_agent(user_agent)
             .connect_timeout(Duration::from_secs_f64(net.connect_timeout))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -134,7 +167,8 @@ fn client(net: &NetConfig, policy: &Policy, access: Access) -> Result<Client> {
     built.map_err(|e| Error::Network { message: tell(&e) })
 }
 
-fn target(url: &Url, response: &Response) -> Option<Url> {
+/// Where a redirect leads.
+pub(super) fn target(url: &Url, response: &Response) -> Option<Url> {
     let location = response.headers().get(header::LOCATION)?;
     url.join(std::str::from_utf8(location.as_bytes()).ok()?).ok()
 }
@@ -182,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn the_client_needs_no_network_to_be_built_and_refuses_before_connecting() {
         let bodies = Bodies::new(1 << 20, 1, 1 << 19);
-        let fetcher = Fetcher::new(&NetConfig::default(), bodies.clone()).unwrap();
+        let fetcher = Fetcher::new(&NetConfig::default(), &MannersConfig::default(), bodies.clone()).unwrap();
         for (url, reason) in [
             ("http://169.254.169.254/latest/meta-data/", Reason::AddressRefused),
             ("http://localhost:1/", Reason::AddressRefused),

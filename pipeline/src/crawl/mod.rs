@@ -16,6 +16,7 @@ mod config;
 mod engine;
 mod fetch;
 mod list;
+mod manners;
 mod process;
 mod size;
 mod stats;
@@ -34,6 +35,7 @@ pub use config::{CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig,
 use engine::{Engine, Parts};
 pub use list::ListFormat;
 use list::{Columns, ListFile};
+pub use manners::MannersConfig;
 pub use size::ByteSize;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;
@@ -108,6 +110,9 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
     }
     if todo.done() > 0 {
         progress.note(&format!("{} of {} units already done", todo.done(), todo.selected));
+    }
+    if config.manners.contact.is_empty() {
+        progress.note(manners::NO_CONTACT);
     }
     let layout = layout(config, &plan, &columns)?;
     let parts = Parts { lists, columns, layout, progress: progress.clone(), verbose: options.verbose };

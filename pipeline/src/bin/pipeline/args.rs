@@ -107,6 +107,18 @@ pub(crate) struct Crawl {
     /// Private address that may be asked
     #[arg(long, value_name = "HOST:PORT", help_heading = "Network")]
     allow: Vec<String>,
+    /// Address for sites' keepers, in the User-Agent
+    #[arg(long, value_name = "MAILTO|URL", help_heading = "Manners")]
+    contact: Option<String>,
+    /// Neither fetch nor obey robots.txt
+    #[arg(long, help_heading = "Manners")]
+    no_robots: bool,
+    /// Name by which sites address the crawler [troika-pipeline]
+    #[arg(long, value_name = "NAME", help_heading = "Manners", hide_short_help = true)]
+    user_agent_token: Option<String>,
+    /// X-Robots-Tag words that opt out; `[]` for none
+    #[arg(long, value_name = "WORD,…", help_heading = "Manners", hide_short_help = true)]
+    disallowed_header_directives: Option<String>,
     /// Decoding threads [one per core]
     #[arg(long, value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
@@ -148,11 +160,22 @@ impl Crawl {
             ("net.concurrency", self.concurrency.map(|n| n.to_string())),
             ("net.timeout", self.timeout.map(|s| toml::Value::from(s).to_string())),
             ("net.allow", list(&self.allow)),
+            ("manners.contact", self.contact.as_ref().map(text)),
+            ("manners.robots", self.no_robots.then(|| "false".to_owned())),
+            ("manners.user_agent_token", self.user_agent_token.as_ref().map(text)),
+            ("manners.directives", self.disallowed_header_directives.as_deref().map(words)),
             ("run.threads", self.threads.map(|n| n.to_string())),
         ];
         let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
         flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect()
     }
+}
+
+/// A list as TOML, from `a,b` or from img2dataset's spelling `["a", "b"]`.
+fn words(list: &str) -> String {
+    let mark = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | '"' | '\'');
+    let words = list.split(',').map(|word| word.trim_matches(mark)).filter(|word| !word.is_empty());
+    toml::Value::from(words.collect::<Vec<_>>()).to_string()
 }
 
 /// Whether a path names a config file.
