@@ -5,6 +5,8 @@
 mod desk;
 #[path = "pipeline/manners.rs"]
 mod manners;
+#[path = "pipeline/inputs.rs"]
+mod inputs;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -266,7 +268,7 @@ fn usage_errors_exit_with_2_and_say_what_is_meant() {
 
       tip: a similar argument exists: '--out'
 
-    Usage: pipeline crawl --out <DIR> <INPUT>
+    Usage: pipeline crawl --out <DIR> <INPUT>...
 
     For more information, try '--help'.
     ");
@@ -325,7 +327,7 @@ fn lists_without_a_row_are_errors_that_name_them() {
     exit 2
     --- stdout
     --- stderr
-    error: lists: no link lists in this folder (parquet, csv, tsv, jsonl, txt)
+    error: lists: no link lists, tars or images in this folder (parquet, csv, tsv, json, jsonl, txt, tar, jpg, …)
     ");
     assert_eq!(desk.names("out"), [""; 0], "nothing was made");
 }
@@ -376,7 +378,7 @@ fn bad_lists_are_errors_that_name_the_file() {
     --- stdout
     --- stderr
     error: list.xlsx: cannot tell the format of this link list from its name
-    hint: set input.format to parquet, csv, tsv, jsonl or txt
+    hint: set input.format to parquet, csv, tsv, json, jsonl, txt or webdataset
     ");
     assert_eq!(desk.names("out"), [""; 0], "nothing was made");
 }

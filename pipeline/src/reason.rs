@@ -142,6 +142,8 @@ reasons! {
         "the image behind the URL has changed since the list was made";
     FileUnreadable "file_unreadable" FailedToDownload "the file of the row could not be read"
         "look whether it is there, and whose it is";
+    NoImage "no_image" FailedToDownload "the row of the input holds no image"
+        "an earlier crawl failed here (--retry-failed fetches such rows), or a tar's members are not in order";
     Empty "empty" FailedToResize "the body is empty"
         "the server is broken; nothing to do here";
     NotImage "not_image" FailedToResize "the body is no image (an HTML page, text, …)"

@@ -187,6 +187,12 @@ impl Store {
         wait(async { parts.shutdown().await }).map_err(broken)
     }
 
+    /// The object of a file, for reading parts of it.
+    #[cfg(feature = "crawl")]
+    pub(crate) fn object(&self, name: &str) -> (Arc<dyn ObjectStore>, ObjectPath) {
+        (Arc::clone(&self.objects), self.path(name))
+    }
+
     fn path(&self, name: &str) -> ObjectPath {
         name.split('/').filter(|part| !part.is_empty()).fold(self.prefix.clone(), ObjectPath::join)
     }
@@ -215,7 +221,7 @@ fn folder_of(location: &str) -> PathBuf {
 }
 
 /// Runs a store operation to its end; also when the caller itself runs inside an async runtime.
-fn wait<F: Future + Send>(operation: F) -> F::Output
+pub(crate) fn wait<F: Future + Send>(operation: F) -> F::Output
 where
     F::Output: Send,
 {

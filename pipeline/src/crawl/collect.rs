@@ -134,7 +134,12 @@ impl Collector {
         let cells = open.block.links.into_iter().zip(open.block.captions);
         let mut rows = Vec::with_capacity(count);
         for (i, (done, (link, caption))) in open.rows.into_iter().flatten().zip(cells).enumerate() {
-            let row = row_of(done, link.ok(), caption, key(self.unit, self.first() + i, self.rows_per_unit));
+            let row = row_of(
+                done,
+                link.ok().filter(|url| !url.is_empty()),
+                caption,
+                key(self.unit, self.first() + i, self.rows_per_unit),
+            );
             self.stats.count(&row);
             rows.push(row);
         }

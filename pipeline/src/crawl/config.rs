@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::address::Policy;
-use super::list::ListFormat;
 use super::manners::{self, MannersConfig};
+use super::list::{ListFormat, RetryFailed};
 use super::size::ByteSize;
 use crate::picture::{DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, ResizeMode, ResizeOptions};
 use crate::{Error, Result};
@@ -27,11 +27,12 @@ pub struct CrawlConfig {
     pub run: RunConfig,
 }
 
-/// `[input]`: the link list.
+/// `[input]`: link lists, or images that are there already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InputConfig {
-    /// Files, or folders whose list files are taken in the order of their names.
+    /// Files, folders, patterns (`shards/*.tar`, `**`), on disk or under `s3://`, `gs://`, `az://`, `http(s)://`. Of a
+    /// folder its lists or tars are taken in the order of their names, or all images in it and below.
     #[serde(deserialize_with = "one_or_many")]
     pub urls: Vec<String>,
     /// What the files are; unset: by their ending.
@@ -39,16 +40,38 @@ pub struct InputConfig {
     pub format: Option<ListFormat>,
     /// Column of the URL.
     pub url_col: String,
-    /// Column of the caption; unset: `caption` where the list has one.
+    /// Column of the caption; unset: `caption` where the list has one. Beside images `txt` is the text, `folder` the name
+    /// of the folder around, any other a key of the JSON; unset: the text, else the JSON's `caption`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caption_col: Option<String>,
-    /// Columns to carry into the shards, with their types.
+    /// Column of image bytes in a Parquet list, which are then taken instead of a download; unset: `jpg`, `png` or
+    /// `webp` (shards), or `image` (Hugging Face's struct); empty: none, everything is downloaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_col: Option<String>,
+    /// Columns to carry into the shards, with their types; with images: `folder`, `source_key`, keys of the JSON.
     pub columns: Vec<String>,
+    /// Whether quotes in CSV and TSV hold cells together; `false` for lists whose captions have quotes as they come.
+    pub quoting: bool,
+    /// The inputs are outputs of earlier crawls (img2dataset's too), of which only failed rows are fetched: `false`,
+    /// `true` (what may come out otherwise: time-outs, DNS, 429, 5xx, …), or classes, `all`, a status, codes of
+    /// `pipeline explain`. They go into a new folder with their caption and additional columns; `source_key` holds the
+    /// key that a row had. To join both: drop the rows of the old output whose key is the `source_key` of a success in
+    /// the new one, and append the successes.
+    pub retry_failed: RetryFailed,
 }
 
 impl Default for InputConfig {
     fn default() -> Self {
-        Self { urls: Vec::new(), format: None, url_col: "url".into(), caption_col: None, columns: Vec::new() }
+        Self {
+            urls: Vec::new(),
+            format: None,
+            url_col: "url".into(),
+            caption_col: None,
+            image_col: None,
+            columns: Vec::new(),
+            quoting: true,
+            retry_failed: RetryFailed::default(),
+        }
     }
 }
 
@@ -226,7 +249,10 @@ pub(super) struct Decides<'a> {
     formats: Vec<ListFormat>,
     url_col: &'a str,
     caption_col: Option<&'a str>,
+    image_col: Option<&'a str>,
     columns: &'a [String],
+    quoting: bool,
+    retry_failed: &'a RetryFailed,
     image: &'a ImageConfig,
     max_bytes: ByteSize,
     max_redirects: u32,
@@ -284,7 +310,10 @@ impl CrawlConfig {
             formats,
             url_col: &self.input.url_col,
             caption_col: self.input.caption_col.as_deref(),
+            image_col: self.input.image_col.as_deref(),
             columns: &self.input.columns,
+            quoting: self.input.quoting,
+            retry_failed: &self.input.retry_failed,
             image: &self.image,
             max_bytes: self.net.max_bytes,
             max_redirects: self.net.max_redirects,

@@ -25,6 +25,7 @@ use super::collect::{Collector, Finished};
 use super::config::CrawlConfig;
 use super::fetch::{Body, Failure, Fetcher};
 use super::list::{Block, Columns, ListFile};
+use super::local::Stored;
 use super::process::process;
 use super::stats::Tally;
 use crate::pairs::Layout;
@@ -104,7 +105,7 @@ impl Engine {
             shared: Arc::new(shared),
             network: Network::start()?,
             columns: Arc::new(parts.columns),
-            lists: parts.lists.into_iter().map(|list| (list.path.display().to_string(), list)).collect(),
+            lists: parts.lists.into_iter().map(|list| (list.name.clone(), list)).collect(),
             layout: parts.layout,
             rows_per_unit: config.output.rows_per_unit,
             progress: parts.progress,
@@ -211,21 +212,31 @@ async fn feed(shared: Arc<Shared>, source: Source, front: Arc<AtomicUsize>, even
     let mut downloads = JoinSet::new();
     let mut first = 0;
     while let Some(block) = inbox.recv().await {
-        let block = match block {
+        let mut block = match block {
             Ok(block) => block,
             Err(error) => return drop(events.send(Event::Broken(error))),
         };
         let links = block.links.clone();
         let count = links.len();
+        // Only the downloads hold on to images that are there: a block stays until its last row is written.
+        let mut stored = std::mem::take(&mut block.stored).into_iter();
         drop(events.send(Event::Block(block)));
         for (index, link) in (first..).zip(links) {
+            let stored = stored.next();
             match link {
                 Err(reason) => drop(events.send(Event::Row(index, Finished::failed(reason.into())))),
                 Ok(url) => {
                     shared.waiting.room(|| front.load(Ordering::Relaxed) >= first).await;
                     let Ok(slot) = Arc::clone(&shared.slots).acquire_owned().await else { return };
                     let Some(held) = shared.bodies.start().await else { return };
-                    downloads.spawn(download(Arc::clone(&shared), url, index, slot, held, events.clone()));
+                    downloads.spawn(download(
+                        Arc::clone(&shared),
+                        Wanted { url, stored },
+                        index,
+                        slot,
+                        held,
+                        events.clone(),
+                    ));
                 }
             }
             while downloads.try_join_next().is_some() {}
@@ -237,15 +248,25 @@ async fn feed(shared: Arc<Shared>, source: Source, front: Arc<AtomicUsize>, even
     while downloads.join_next().await.is_some() {}
 }
 
+/// What a row asks for.
+struct Wanted {
+    url: String,
+    /// The image, where it is there already.
+    stored: Option<Stored>,
+}
+
 async fn download(
     shared: Arc<Shared>,
-    url: String,
+    wanted: Wanted,
     index: usize,
     slot: OwnedSemaphorePermit,
     held: Held,
     events: Sender<Event>,
 ) {
-    let fetched = shared.fetcher.fetch(&url, held).await;
+    let fetched = match wanted.stored {
+        Some(stored) => stored.read(&shared.bodies, held, shared.config.net.max_bytes.0).await,
+        None => shared.fetcher.fetch(&wanted.url, held).await,
+    };
     drop(slot);
     // A closed channel means that the unit was given up.
     match fetched {

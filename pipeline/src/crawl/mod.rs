@@ -17,6 +17,7 @@ mod engine;
 mod fetch;
 mod list;
 mod manners;
+mod local;
 mod process;
 mod size;
 mod stats;
@@ -24,24 +25,30 @@ mod summary;
 
 use std::path::Path;
 
+use rayon::ThreadPoolBuilder;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
 use crate::interrupt::Interrupt;
 use crate::pairs::{FORMAT, Layout};
 use crate::progress::{Progress, ProgressStyle};
 use crate::store::Store;
-use crate::unit::{self, InputFile, Plan, Selection, Todo, digest_file, pending, run_units_overlapped};
+use crate::unit::{self, InputFile, Plan, Selection, Todo, pending, run_units_overlapped};
 use crate::{Error, Result};
 
 pub use config::{CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig, RunConfig};
 use engine::{Engine, Parts};
-pub use list::ListFormat;
 use list::{Columns, ListFile};
 pub use manners::MannersConfig;
+pub use list::{ListFormat, RetryFailed};
 pub use size::ByteSize;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;
 
 /// Units in progress at a time: one starts downloads while the last slow ones of the other come in.
 const LANES: usize = 2;
+
+/// Lists that are looked at at a time.
+const LOOKING: usize = 8;
 
 /// How a crawl is run, apart from its config.
 #[derive(Clone, Debug)]
@@ -147,50 +154,45 @@ struct Survey {
 }
 
 fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
-    let lists = ListFile::find(&config.input)?;
+    let lists = ListFile::find(config)?;
     let decides = decides(config, &lists)?;
     // Counts and offsets follow from how a list is read and cut.
     let same = |plan: &&Plan| plan.config == decides && plan.rows_per_unit == config.output.rows_per_unit;
     let earlier = earlier.filter(same);
-    let mut columns: Option<Columns> = None;
-    let mut inputs = Vec::with_capacity(lists.len());
-    for list in &lists {
-        let here = list.columns(&config.input)?;
-        match &columns {
-            Some(first) if *first != here => {
-                let first = lists.first().map(|list| list.path.display().to_string()).unwrap_or_default();
-                return Err(Error::input(
-                    &list.path,
-                    format!("its columns or their types differ from those of {first}"),
-                ));
-            }
-            Some(_) => {}
-            None => columns = Some(here),
-        }
-        inputs.push(input(list, config.output.rows_per_unit, earlier)?);
+    // Looking at a list is waiting for a disk or a store, not work.
+    let pool = ThreadPoolBuilder::new().num_threads(LOOKING).build();
+    let pool = pool.map_err(|_| Error::Lost { what: "the reader of the lists" })?;
+    let look = |list: &ListFile| Ok((list.columns(&config.input)?, input(list, config, earlier)?));
+    let looked: Vec<(Columns, InputFile)> = pool
+        .install(|| lists.par_iter().map(look).collect::<Vec<Result<_>>>())
+        .into_iter()
+        .collect::<Result<_>>()?;
+    let (all, inputs): (Vec<Columns>, Vec<InputFile>) = looked.into_iter().unzip();
+    let columns = all.first().cloned().ok_or_else(|| Error::config("input.urls", "no link list given"))?;
+    if let Some(other) = all.iter().position(|other| *other != columns) {
+        let message = format!("its columns or their types differ from those of {}", lists[0].name);
+        return Err(Error::input(&lists[other].name, message));
     }
     let plan = Plan::new(FORMAT, &decides, inputs, config.output.rows_per_unit)?;
-    let columns = columns.ok_or_else(|| Error::config("input.urls", "no link list given"))?;
     Ok(Survey { plan, lists, columns })
 }
 
 /// What decides the output besides the content of the lists, as a plan stores it.
 fn decides(config: &CrawlConfig, lists: &[ListFile]) -> Result<serde_json::Value> {
-    let formats = lists.iter().map(|list| list.format).collect();
+    let formats = lists.iter().map(ListFile::format).collect();
     serde_json::to_value(config.decides(formats)).map_err(|e| Error::config("config", e.to_string()))
 }
 
 /// Counts a list, or takes the count of an earlier plan that reads the same bytes in the same way: a cluster's units
 /// need not count again.
-fn input(list: &ListFile, rows_per_unit: u64, earlier: Option<&Plan>) -> Result<InputFile> {
-    let path = list.path.display().to_string();
-    let bytes = std::fs::metadata(&list.path).map_err(|e| Error::io(&list.path, e))?.len();
-    let digest = digest_file(&list.path)?;
+fn input(list: &ListFile, config: &CrawlConfig, earlier: Option<&Plan>) -> Result<InputFile> {
+    let path = list.name.clone();
+    let (bytes, digest) = list.digest()?;
     let same = |known: &&InputFile| known.bytes == bytes && known.digest == digest;
     if let Some(known) = earlier.and_then(|plan| plan.inputs.iter().find(same)) {
         return Ok(InputFile { path, ..known.clone() });
     }
-    let (rows, offsets) = list.scan(rows_per_unit)?;
+    let (rows, offsets) = list.scan(config.output.rows_per_unit)?;
     Ok(InputFile { path, rows, bytes, digest, offsets })
 }
 

@@ -12,6 +12,8 @@ mod writer;
 #[cfg(feature = "crawl")]
 pub(crate) use reader::RowRange;
 pub use reader::{PairReader, PairShard, open, shards};
+#[cfg(feature = "crawl")]
+pub(crate) use row::is_reserved;
 pub use row::{Columns, Layout, Pair, Row, schema};
 pub use writer::PairWriter;
 

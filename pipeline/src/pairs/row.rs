@@ -31,6 +31,12 @@ const RESERVED: [&str; 19] = [
     "txt",
 ];
 
+/// Whether an additional column may not have this name.
+#[cfg(feature = "crawl")]
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// What a shard holds besides the fixed columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {

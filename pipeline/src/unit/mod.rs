@@ -15,7 +15,7 @@ mod plan;
 mod run;
 
 pub use commit::{Commit, Manifest, committed, finish, record, start_over};
-pub use plan::{InputFile, Plan, Selection, Unit, digest_file};
+pub use plan::{InputFile, Plan, Selection, Unit, digest_file, digest_of};
 pub use run::{Attempt, Outcome, Produced, ShardWriter, Todo, pending, run_units, run_units_overlapped};
 
 /// `00017`: how units are numbered in file names.

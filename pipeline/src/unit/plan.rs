@@ -1,7 +1,7 @@
 //! The plan: config and input listing cut into units, under an id that is the hash of what decides the output.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -14,10 +14,13 @@ use crate::{Error, Result};
 
 /// Name of the plan in an output folder.
 pub(super) const PLAN: &str = "plan.json";
-/// Files up to this size are hashed whole, larger ones by both ends.
+/// Files up to this size are hashed whole, larger ones in parts.
 const WHOLE: u64 = 64 << 20;
 /// How much of each end of a large file is hashed.
 const END: u64 = 1 << 20;
+/// How many blocks between the ends, and of which size.
+const BLOCKS: u64 = 8;
+const BLOCK: u64 = 64 << 10;
 
 /// One input file as the plan sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,27 +155,40 @@ fn id(format: &str, config: &serde_json::Value, inputs: &[InputFile], rows_per_u
     hex(&Sha256::digest(decides.to_string().as_bytes())[..8])
 }
 
-/// SHA-256 of a file; of a file over 64 MiB its size and its first and last MiB (a Parquet footer lies there), so that
-/// a plan over terabytes of links does not read them.
+/// SHA-256 of a file; of a file over 64 MiB that of its size, its first and last MiB (a Parquet footer lies there, and
+/// with it the sizes and statistics of all columns) and eight blocks of 64 KiB between them: a plan over terabytes of
+/// links does not read them.
 pub fn digest_file(path: &Path) -> Result<String> {
     let digest = || {
         let mut file = File::open(path)?;
         let bytes = file.metadata()?.len();
-        let mut hash = Sha256::new();
-        hash.update(bytes.to_le_bytes());
-        if bytes <= WHOLE {
-            copy(&mut file, &mut hash)?;
-        } else {
-            copy(&mut Read::by_ref(&mut file).take(END), &mut hash)?;
-            file.seek(SeekFrom::End(-END.cast_signed()))?;
-            copy(&mut file, &mut hash)?;
-        }
-        Ok(hex(&hash.finalize()))
+        digest_of(&mut file, bytes)
     };
     digest().map_err(|e| Error::io(path, e))
 }
 
-fn copy(from: &mut impl Read, hash: &mut Sha256) -> std::io::Result<()> {
+/// What [`digest_file`] says, of `bytes` bytes that lie anywhere.
+pub fn digest_of(data: &mut (impl Read + Seek), bytes: u64) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(bytes.to_le_bytes());
+    for (start, length) in sampled(bytes) {
+        data.seek(SeekFrom::Start(start))?;
+        copy(&mut Read::by_ref(data).take(length), &mut hash)?;
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+/// Start and length of the parts that are hashed.
+fn sampled(bytes: u64) -> Vec<(u64, u64)> {
+    if bytes <= WHOLE {
+        return vec![(0, bytes)];
+    }
+    let step = (bytes - 2 * END) / (BLOCKS + 1);
+    let between = (1..=BLOCKS).map(|i| (END + i * step, BLOCK));
+    std::iter::once((0, END)).chain(between).chain([(bytes - END, END)]).collect()
+}
+
+fn copy(from: &mut impl Read, hash: &mut Sha256) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         match from.read(&mut buffer)? {
@@ -277,6 +293,19 @@ mod tests {
         let other = Plan::new("pairs/1", &2, vec![input("a", 5)], 2).unwrap();
         let error = other.settle(&store).unwrap_err();
         assert!(error.hint().unwrap().contains("--fresh"));
+    }
+
+    #[test]
+    fn a_large_file_is_hashed_in_parts_that_cover_it_evenly() {
+        assert_eq!(sampled(WHOLE), [(0, WHOLE)]);
+        let parts = sampled(WHOLE + 1);
+        assert_eq!((parts.len(), parts[0], *parts.last().unwrap()), (10, (0, END), (WHOLE + 1 - END, END)));
+        assert!(parts.windows(2).all(|two| two[0].0 + two[0].1 < two[1].0), "{parts:?}");
+        let mut data = vec![7_u8; WHOLE as usize + 1];
+        let digest = |data: &[u8]| digest_of(&mut std::io::Cursor::new(data), data.len() as u64).unwrap();
+        let before = digest(&data);
+        data[parts[4].0 as usize] = 8;
+        assert_ne!(digest(&data), before);
     }
 
     #[test]

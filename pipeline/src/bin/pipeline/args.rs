@@ -1,8 +1,11 @@
 //! The command line; flags become `--set`s of the config, so that both say the same.
 
+use std::path::Path;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pipeline::cli::Common;
+use pipeline::crawl::ListFormat;
 use pipeline::picture::{EncodeFormat, ResizeMode};
 use pipeline::unit::Selection;
 
@@ -46,29 +49,56 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:
   pipeline crawl urls.parquet --out data/pairs --image-size 256
   pipeline crawl links.csv --url-col URL --caption-col TEXT --out data/pairs --resize-mode center_crop
+  pipeline crawl 'shards/*.tar' --out data/pairs     # images that are there: tars, folders, Parquet
+  pipeline crawl data/pairs --retry-failed --out data/more
   pipeline crawl crawl.toml --set net.allow='[\"10.0.0.5:80\"]'
   pipeline crawl crawl.toml --unit env      # one unit, its number from SLURM_ARRAY_TASK_ID and the like
 
 The same command again continues where it stopped. Ctrl-C stops at the next safe point.")]
 pub(crate) struct Crawl {
-    /// A config file (.toml) or a link list (.parquet .csv .tsv .jsonl .txt, or a folder of them)
-    pub(crate) input: String,
+    /// A config file (.toml), or link lists, tars, folders of images, patterns, URLs of them
+    #[arg(required_unless_present = "url_list")]
+    input: Vec<String>,
+    /// The same under img2dataset's name
+    #[arg(long, alias = "url_list", value_name = "PATH", hide = true, conflicts_with = "input")]
+    url_list: Vec<String>,
     /// Folder for the shards
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<String>,
     /// Rows in a shard [10000]
     #[arg(long, alias = "number-sample-per-shard", value_name = "N", help_heading = "Output")]
     rows_per_unit: Option<u64>,
+    /// What the inputs are [by their names]
+    #[arg(
+        long,
+        value_enum,
+        alias = "input_format",
+        hide_possible_values = true,
+        value_name = "parquet|csv|tsv|json|jsonl|txt|webdataset|images",
+        help_heading = "Input"
+    )]
+    input_format: Option<ListFormat>,
     /// Column of the URL [url]
-    #[arg(long, value_name = "NAME", help_heading = "Input")]
+    #[arg(long, alias = "url_col", value_name = "NAME", help_heading = "Input")]
     url_col: Option<String>,
-    /// Column of the caption [caption, where there is one]
-    #[arg(long, value_name = "NAME", help_heading = "Input")]
+    /// Column of the caption [caption, where there is one]; beside images: txt, folder, or a key of the JSON
+    #[arg(long, alias = "caption_col", value_name = "NAME", help_heading = "Input")]
     caption_col: Option<String>,
+    /// Fetch the failed rows of an earlier output again, into a new folder [transient ones]
+    #[arg(
+        long,
+        num_args = 0..,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_value = "transient",
+        value_name = "REASON,…|all",
+        help_heading = "Input"
+    )]
+    retry_failed: Option<Vec<String>>,
     /// Columns to carry along
     #[arg(
         long,
-        alias = "save-additional-columns",
+        aliases = ["save-additional-columns", "save_additional_columns"],
         value_delimiter = ',',
         value_name = "NAME,…",
         help_heading = "Input"
@@ -133,9 +163,22 @@ pub(crate) struct Crawl {
 }
 
 impl Crawl {
-    /// Whether the input is a config file.
-    pub(crate) fn is_config(&self) -> bool {
-        is_toml(&self.input)
+    /// The config file, when the input is one.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        match self.input.as_slice() {
+            [file] if is_toml(file) => Some(Path::new(file)),
+            _ => None,
+        }
+    }
+
+    /// The inputs, when they are none.
+    fn inputs(&self) -> Option<String> {
+        let all = [self.input.as_slice(), &self.url_list].concat();
+        match (self.config_file(), all.as_slice()) {
+            (Some(_), _) => None,
+            (None, [one]) => Some(toml::Value::from(one.as_str()).to_string()),
+            (None, _) => Some(toml::Value::from(all).to_string()),
+        }
     }
 
     /// The flags as settings, then the `--set`s, which win.
@@ -145,14 +188,16 @@ impl Crawl {
             |values: &[String]| (!values.is_empty()).then(|| toml::Value::from(values.to_vec()).to_string());
         let name =
             |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
-        let input = (!self.is_config()).then(|| text(&self.input));
+        let retry = self.retry_failed.as_deref().and_then(list);
         let flags = [
-            ("input.urls", input),
+            ("input.urls", self.inputs()),
+            ("input.format", name(self.input_format.and_then(|format| format.to_possible_value()))),
+            ("input.retry_failed", retry),
             ("output.path", self.out.as_ref().map(text)),
             ("output.rows_per_unit", self.rows_per_unit.map(|n| n.to_string())),
             ("input.url_col", self.url_col.as_ref().map(text)),
             ("input.caption_col", self.caption_col.as_ref().map(text)),
-            ("input.columns", list(&self.columns)),
+            ("input.columns", list(&bare(&self.columns))),
             ("image.size", self.image_size.map(|n| n.to_string())),
             ("image.resize_mode", name(self.resize_mode.and_then(|mode| mode.to_possible_value()))),
             ("image.encode_format", name(self.encode_format.and_then(|format| format.to_possible_value()))),
@@ -176,6 +221,12 @@ fn words(list: &str) -> String {
     let mark = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | '"' | '\'');
     let words = list.split(',').map(|word| word.trim_matches(mark)).filter(|word| !word.is_empty());
     toml::Value::from(words.collect::<Vec<_>>()).to_string()
+}
+
+/// Names without the brackets and quotes of a Python list, as img2dataset's users write them: `["a","b"]`.
+fn bare(names: &[String]) -> Vec<String> {
+    let around = |c: char| "[]'\" ".contains(c);
+    names.iter().map(|name| name.trim_matches(around).to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 /// Whether a path names a config file.

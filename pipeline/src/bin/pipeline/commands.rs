@@ -27,8 +27,7 @@ pub(crate) fn run(command: Command) -> Result<u8> {
 }
 
 fn load(args: &Crawl) -> Result<CrawlConfig> {
-    let file = args.is_config().then(|| Path::new(&args.input));
-    settings::load(file, &args.sets())
+    settings::load(args.config_file(), &args.sets())
 }
 
 fn crawl(args: &Crawl) -> Result<u8> {

@@ -1,61 +1,57 @@
-//! Link lists: Parquet, CSV, TSV, JSON lines and plain text, a block of rows in memory at a time.
+//! The input: link lists (Parquet, CSV, TSV, JSON, plain text), images that are there already (folders, tars, columns of
+//! bytes), and the failures of an earlier output; a block of rows in memory at a time.
 //!
-//! A list is scanned once for the plan (row count, and for text files the byte at which each unit begins), then read
-//! unit by unit from there.
+//! A list is scanned once for the plan (row count and, for texts that are not packed, the byte at which each unit
+//! begins), then read unit by unit. Where there is no such byte, rows are passed until the unit begins; the reader of
+//! one unit stays open for the next, so that units in order read a list once.
 
 mod delimited;
+mod earlier;
+mod find;
+mod format;
+mod json;
 mod lines;
+mod parked;
+mod records;
+mod retry;
+mod samples;
+mod source;
 mod table;
+mod text;
+mod tree;
+mod utf16;
+mod webdataset;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
 
-use super::config::InputConfig;
+use self::delimited::{Cells, Dialect};
+use self::earlier::Earlier;
+use self::json::Values;
+use self::lines::Lines;
+use self::parked::Parked;
+use self::records::{Rows, Sequence, count};
+use self::table::Table;
+use self::tree::Tree;
+use self::webdataset::Samples;
+use super::config::{CrawlConfig, InputConfig};
+use super::local::Stored;
 use crate::reason::Reason;
 use crate::settings::suggest;
 use crate::unit::Unit;
 use crate::{Error, Result};
 
+pub use self::format::ListFormat;
+pub use self::retry::RetryFailed;
+pub(super) use self::source::Source;
+
 /// Rows that are handed on, and later written, together: few, as all their pictures are in memory before they are.
 pub(super) const BLOCK: usize = 32;
 
-/// What a list file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum ListFormat {
-    /// Parquet.
-    Parquet,
-    /// Comma-separated, with a header line; fields may hold quoted commas and newlines.
-    Csv,
-    /// Tab-separated, otherwise like CSV.
-    Tsv,
-    /// One JSON object per line.
-    Jsonl,
-    /// One URL per line, nothing else (a comma is part of the URL).
-    Txt,
-}
-
-impl ListFormat {
-    /// By the ending of the file name.
-    pub fn of(path: &Path) -> Option<Self> {
-        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-        Some(match ending.as_str() {
-            "parquet" => Self::Parquet,
-            "csv" => Self::Csv,
-            "tsv" => Self::Tsv,
-            "jsonl" | "ndjson" => Self::Jsonl,
-            "txt" => Self::Txt,
-            _ => return None,
-        })
-    }
-}
-
-/// A URL of the list, or why the row has none.
+/// A URL of the list (or, for an image that is there, its place), or why the row has none.
 pub(super) type Link = Result<String, Reason>;
 
 /// Consecutive rows of a list.
@@ -65,6 +61,8 @@ pub(super) struct Block {
     pub(super) captions: Vec<Option<String>>,
     /// The additional columns, as long as `links`.
     pub(super) extra: Vec<ArrayRef>,
+    /// The images, where they are there already; else empty.
+    pub(super) stored: Vec<Stored>,
 }
 
 /// Which columns are read.
@@ -74,34 +72,81 @@ pub(super) struct Columns {
     pub(super) caption: Option<String>,
     /// Additional columns with the types that they have in the list.
     pub(super) extra: Vec<Field>,
+    /// Column of image bytes, in a table that has one.
+    pub(super) image: Option<String>,
 }
 
-/// One list file.
+/// One input file, or a folder of images.
 #[derive(Clone, Debug)]
 pub(super) struct ListFile {
-    pub(super) path: PathBuf,
-    pub(super) format: ListFormat,
+    /// As the plan names it.
+    pub(super) name: String,
+    content: Content,
+    parked: Parked,
+}
+
+/// What it is, and where.
+#[derive(Clone, Debug)]
+enum Content {
+    Table(Source),
+    Delimited(Source, Dialect),
+    Json(Source),
+    Jsonl(Source),
+    Txt(Source),
+    Tar(Source),
+    Images(PathBuf),
+    Earlier(Arc<Earlier>),
+}
+
+impl Content {
+    fn of(source: Source, format: ListFormat, quoting: bool) -> Result<Self> {
+        Ok(match format {
+            ListFormat::Parquet => Self::Table(source),
+            ListFormat::Csv => Self::Delimited(source, Dialect { delimiter: b',', quoting }),
+            ListFormat::Tsv => Self::Delimited(source, Dialect { delimiter: b'\t', quoting }),
+            ListFormat::Json => Self::Json(source),
+            ListFormat::Jsonl => Self::Jsonl(source),
+            ListFormat::Txt => Self::Txt(source),
+            ListFormat::Webdataset => Self::Tar(source),
+            ListFormat::Images => {
+                return Err(Error::input(source.name(), "input.format is images: not a folder"));
+            }
+        })
+    }
 }
 
 impl ListFile {
-    /// The list files that the config names, folders opened up; all must exist.
-    pub(super) fn find(input: &InputConfig) -> Result<Vec<Self>> {
-        let mut found = Vec::new();
-        for name in &input.urls {
-            let path = PathBuf::from(name);
-            let metadata = std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?;
-            if metadata.is_dir() {
-                found.extend(inside(&path, input.format)?);
-            } else {
-                let format = input.format.or_else(|| ListFormat::of(&path));
-                let unknown = || {
-                    Error::input(&path, "cannot tell the format of this link list from its name")
-                        .with_hint("set input.format to parquet, csv, tsv, jsonl or txt")
-                };
-                found.push(Self { format: format.ok_or_else(unknown)?, path });
-            }
+    /// The input files that the config names, folders and patterns opened up; all must exist.
+    pub(super) fn find(config: &CrawlConfig) -> Result<Vec<Self>> {
+        find::find(config)
+    }
+
+    /// How it is read.
+    pub(super) fn format(&self) -> ListFormat {
+        match &self.content {
+            Content::Table(_) | Content::Earlier(_) => ListFormat::Parquet,
+            Content::Delimited(_, dialect) if dialect.delimiter == b',' => ListFormat::Csv,
+            Content::Delimited(..) => ListFormat::Tsv,
+            Content::Json(_) => ListFormat::Json,
+            Content::Jsonl(_) => ListFormat::Jsonl,
+            Content::Txt(_) => ListFormat::Txt,
+            Content::Tar(_) => ListFormat::Webdataset,
+            Content::Images(_) => ListFormat::Images,
         }
-        Ok(found)
+    }
+
+    /// Size in bytes and hash of the content; of a large file parts are read, of a folder names and sizes.
+    pub(super) fn digest(&self) -> Result<(u64, String)> {
+        match &self.content {
+            Content::Images(folder) => tree::digest(folder),
+            Content::Earlier(earlier) => earlier.digest(),
+            Content::Table(source)
+            | Content::Delimited(source, _)
+            | Content::Json(source)
+            | Content::Jsonl(source)
+            | Content::Txt(source)
+            | Content::Tar(source) => Ok((source.bytes()?, source.digest()?)),
+        }
     }
 
     /// Which columns the config asks for, with their types here.
@@ -109,17 +154,47 @@ impl ListFile {
     /// # Errors
     /// [`Error::Input`] when one is not there, with those that are.
     pub(super) fn columns(&self, input: &InputConfig) -> Result<Columns> {
-        let fields = match self.format {
-            ListFormat::Parquet => table::fields(&self.path)?,
-            ListFormat::Csv => delimited::fields(&self.path, b',')?,
-            ListFormat::Tsv => delimited::fields(&self.path, b'\t')?,
-            ListFormat::Jsonl => lines::json_fields(&self.path)?,
-            ListFormat::Txt => vec![lines::text_field(&input.url_col)],
+        let fields = self.fields(input)?;
+        let find = |name: &str, key: &str| self.column(&fields, name, key);
+        if let Content::Earlier(earlier) = &self.content {
+            input.columns.iter().try_for_each(|name| find(name, "input.columns").map(|_| ()))?;
+            return Ok(earlier.columns(input, &fields));
+        }
+        let image = match &self.content {
+            Content::Table(_) => self.image(&fields, input)?,
+            _ => None,
         };
+        let url = match &self.content {
+            Content::Tar(_) | Content::Images(_) => input.url_col.clone(),
+            _ if image.is_some() => input.url_col.clone(),
+            _ => find(&input.url_col, "input.url_col")?.name().clone(),
+        };
+        let caption = match &input.caption_col {
+            Some(name) => Some(find(name, "input.caption_col")?.name().clone()),
+            None => fields.iter().any(|field| field.name() == "caption").then(|| "caption".to_owned()),
+        };
+        let extra = input.columns.iter().map(|name| find(name, "input.columns")).collect::<Result<_>>()?;
+        Ok(Columns { url, caption, extra, image })
+    }
+
+    fn fields(&self, input: &InputConfig) -> Result<Vec<Field>> {
+        match &self.content {
+            Content::Table(source) => table::fields(source),
+            Content::Delimited(source, dialect) => Ok(Cells::open(source, *dialect, None)?.fields()),
+            Content::Json(source) => json::fields(source, Values::open(source, None)?, &input.url_col),
+            Content::Jsonl(source) => json::fields(source, Lines::open(source, None)?, &input.url_col),
+            Content::Txt(_) => Ok(vec![lines::text_field(&input.url_col)]),
+            Content::Tar(source) => samples::fields(Samples::open(source, 0)?),
+            Content::Images(folder) => samples::fields(Tree::open(folder)?),
+            Content::Earlier(earlier) => earlier.fields(),
+        }
+    }
+
+    fn column(&self, fields: &[Field], name: &str, key: &str) -> Result<Field> {
         let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
-        // A list without a header or a first line has no rows either; the plan says so.
-        let find = |name: &str, key: &str| match fields.iter().find(|field| field.name() == name) {
+        match fields.iter().find(|field| field.name() == name) {
             Some(field) => Ok(field.clone()),
+            // A list without a header or a first line has no rows either; the plan says so.
             None if names.is_empty() => Ok(lines::text_field(name)),
             None => {
                 let message = format!("no column `{name}`; there are: {}", names.join(", "));
@@ -127,25 +202,30 @@ impl ListFile {
                     Some(near) => format!("did you mean {key} = \"{near}\"?"),
                     None => format!("set {key}"),
                 };
-                Err(Error::input(&self.path, message).with_hint(cure))
+                Err(Error::input(&self.name, message).with_hint(cure))
             }
-        };
-        let url = find(&input.url_col, "input.url_col")?.name().clone();
-        let caption = match &input.caption_col {
-            Some(name) => Some(find(name, "input.caption_col")?.name().clone()),
-            None => names.contains(&"caption").then(|| "caption".to_owned()),
-        };
-        let extra = input.columns.iter().map(|name| find(name, "input.columns")).collect::<Result<_>>()?;
-        Ok(Columns { url, caption, extra })
+        }
     }
 
-    /// Rows, and the bytes at which the units begin (none for Parquet).
+    fn image(&self, fields: &[Field], input: &InputConfig) -> Result<Option<String>> {
+        let Some(wanted) = input.image_col.as_deref().filter(|name| !name.is_empty()) else {
+            return Ok(input.image_col.is_none().then(|| table::image_column(fields, None)).flatten());
+        };
+        self.column(fields, wanted, "input.image_col")?;
+        let found = table::image_column(fields, Some(wanted));
+        found.map(Some).ok_or_else(|| Error::input(&self.name, format!("column `{wanted}` holds no bytes")))
+    }
+
+    /// Rows, and the bytes at which the units begin (none where reading cannot begin at a byte).
     pub(super) fn scan(&self, rows_per_unit: u64) -> Result<(u64, Vec<u64>)> {
-        match self.format {
-            ListFormat::Parquet => Ok((table::rows(&self.path)?, Vec::new())),
-            ListFormat::Csv => delimited::scan(&self.path, b',', rows_per_unit),
-            ListFormat::Tsv => delimited::scan(&self.path, b'\t', rows_per_unit),
-            ListFormat::Jsonl | ListFormat::Txt => lines::scan(&self.path, rows_per_unit),
+        match &self.content {
+            Content::Table(source) => Ok((table::rows(source)?, Vec::new())),
+            Content::Delimited(source, dialect) => count(Cells::open(source, *dialect, None)?, rows_per_unit),
+            Content::Json(source) => count(Values::open(source, None)?, rows_per_unit),
+            Content::Jsonl(source) | Content::Txt(source) => count(Lines::open(source, None)?, rows_per_unit),
+            Content::Tar(source) => count(Samples::open(source, 0)?.bare(), rows_per_unit),
+            Content::Images(folder) => Ok((Tree::open(folder)?.count()?, Vec::new())),
+            Content::Earlier(earlier) => Ok((earlier.count()?, Vec::new())),
         }
     }
 
@@ -156,30 +236,66 @@ impl ListFile {
         unit: &Unit,
         each: &mut dyn FnMut(Block) -> bool,
     ) -> Result<()> {
-        match self.format {
-            ListFormat::Parquet => table::read(&self.path, columns, unit, each),
-            ListFormat::Csv => delimited::read(&self.path, b',', columns, unit, each),
-            ListFormat::Tsv => delimited::read(&self.path, b'\t', columns, unit, each),
-            ListFormat::Jsonl => lines::read_json(&self.path, columns, unit, each),
-            ListFormat::Txt => lines::read_text(&self.path, columns, unit, each),
+        let mut rows = match self.parked.take(&self.name, unit, self.goes_anywhere(unit))? {
+            Some(rows) => rows,
+            None => self.open(columns, unit)?,
+        };
+        let mut left = unit.rows;
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+            let Some(block) = rows.block(most)? else {
+                return Err(Error::input(&self.name, "the list has become shorter since the plan was made"));
+            };
+            left -= block.links.len() as u64;
+            if !each(block) {
+                return Ok(());
+            }
         }
+        self.parked.put(&self.name, unit, rows);
+        Ok(())
     }
-}
 
-fn inside(folder: &Path, format: Option<ListFormat>) -> Result<Vec<ListFile>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
-        let path = entry.map_err(|e| Error::io(folder, e))?.path();
-        if let Some(found) = ListFormat::of(&path)
-            && format.is_none_or(|wanted| wanted == found)
-        {
-            files.push(ListFile { path, format: found });
-        }
+    /// Whether reading can begin at the unit without passing what is before it.
+    fn goes_anywhere(&self, unit: &Unit) -> bool {
+        unit.offset.is_some() || matches!(self.content, Content::Table(_))
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    match files.is_empty() {
-        true => Err(Error::input(folder, "no link lists in this folder (parquet, csv, tsv, jsonl, txt)")),
-        false => Ok(files),
+
+    /// Opens the list at the first row of a unit.
+    fn open(&self, columns: &Columns, unit: &Unit) -> Result<Box<dyn Rows>> {
+        let at = unit.offset;
+        let wanted = columns.clone();
+        let mut rows: Box<dyn Rows> = match &self.content {
+            Content::Table(source) => Box::new(Table::open(source, columns, unit.start)?),
+            Content::Delimited(source, dialect) => {
+                let make = delimited::maker(&delimited::header(source, *dialect)?, columns);
+                Box::new(Sequence { records: Cells::open(source, *dialect, at)?, make })
+            }
+            Content::Json(source) => Box::new(Sequence {
+                records: Values::open(source, at)?,
+                make: Box::new(move |rows| json::block(rows, &wanted)),
+            }),
+            Content::Jsonl(source) => Box::new(Sequence {
+                records: Lines::open(source, at)?,
+                make: Box::new(move |rows| json::block(rows, &wanted)),
+            }),
+            Content::Txt(source) => Box::new(Sequence {
+                records: Lines::open(source, at)?,
+                make: Box::new(move |rows| lines::block_of_urls(rows, &wanted)),
+            }),
+            Content::Tar(source) => Box::new(Sequence {
+                records: Samples::open(source, at.unwrap_or(0))?,
+                make: Box::new(move |rows| samples::block(rows, &wanted)),
+            }),
+            Content::Images(folder) => Box::new(Sequence {
+                records: Tree::open(folder)?,
+                make: Box::new(move |rows| samples::block(rows, &wanted)),
+            }),
+            Content::Earlier(earlier) => Box::new(earlier.open(columns)?),
+        };
+        if !self.goes_anywhere(unit) {
+            rows.skip(unit.start)?;
+        }
+        Ok(rows)
     }
 }
 
@@ -189,10 +305,6 @@ fn link(url: Option<&str>) -> Link {
         None | Some("") => Err(Reason::UrlMissing),
         Some(url) => Ok(url.to_owned()),
     }
-}
-
-fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|e| Error::io(path, e))
 }
 
 #[cfg(test)]
