@@ -3,10 +3,10 @@
 
 #[path = "pipeline/desk.rs"]
 mod desk;
-#[path = "pipeline/manners.rs"]
-mod manners;
 #[path = "pipeline/inputs.rs"]
 mod inputs;
+#[path = "pipeline/manners.rs"]
+mod manners;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::address::Policy;
-use super::manners::{self, MannersConfig};
 use super::list::{ListFormat, RetryFailed};
+use super::manners::{self, MannersConfig};
 use super::size::ByteSize;
 use crate::picture::{DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, ResizeMode, ResizeOptions};
 use crate::{Error, Result};

@@ -13,11 +13,12 @@ mod address;
 mod budget;
 mod collect;
 mod config;
+mod doctor;
 mod engine;
 mod fetch;
 mod list;
-mod manners;
 mod local;
+mod manners;
 mod process;
 mod size;
 mod stats;
@@ -36,10 +37,11 @@ use crate::unit::{self, InputFile, Plan, Selection, Todo, pending, run_units_ove
 use crate::{Error, Result};
 
 pub use config::{CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig, RunConfig};
+pub use doctor::{Check, Verdict, examine};
 use engine::{Engine, Parts};
 use list::{Columns, ListFile};
-pub use manners::MannersConfig;
 pub use list::{ListFormat, RetryFailed};
+pub use manners::MannersConfig;
 pub use size::ByteSize;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Finish(Folder),
     /// Explain a reason code: what happened and what to do; without a code, all of them
     Explain(Explain),
+    /// Look whether this machine and an output folder can carry a crawl: files, memory, disk, DNS, TLS
+    Doctor(Doctor),
     /// Print the completion script of a shell
     Completions {
         /// Which shell
@@ -239,6 +241,9 @@ pub(crate) fn is_toml(path: &str) -> bool {
 pub(crate) struct Show {
     /// A folder of shards, one Parquet file, or a config file (.toml)
     pub(crate) path: String,
+    /// The first N pictures as thumbnails [6]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "6")]
+    pub(crate) preview: Option<usize>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -260,4 +265,19 @@ pub(crate) struct Explain {
     /// JSON lines on stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `pipeline doctor`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  pipeline doctor crawl.toml
+  pipeline doctor data/pairs --site commons.wikimedia.org")]
+pub(crate) struct Doctor {
+    /// A config file (.toml), or the folder or bucket that a crawl is to write to
+    pub(crate) target: Option<String>,
+    /// Host that is asked over https
+    #[arg(long, value_name = "HOST", default_value = "example.org")]
+    pub(crate) site: String,
+    #[command(flatten)]
+    pub(crate) common: Common,
 }

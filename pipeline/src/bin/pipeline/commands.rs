@@ -12,6 +12,7 @@ use pipeline::{Error, Result, interrupt};
 use serde_json::{Value, json};
 
 use crate::args::{Arguments, Command, Crawl, Explain, Folder};
+use crate::doctor::doctor;
 use crate::show::{show, tell};
 
 pub(crate) fn run(command: Command) -> Result<u8> {
@@ -22,6 +23,7 @@ pub(crate) fn run(command: Command) -> Result<u8> {
         Command::Status(args) => status(&args).map(|()| 0),
         Command::Finish(args) => finish_folder(&args),
         Command::Explain(args) => explain(&args).map(|()| 0),
+        Command::Doctor(args) => doctor(&args),
         Command::Completions { shell } => cli::completions::<Arguments>(shell).map(|()| 0),
     }
 }

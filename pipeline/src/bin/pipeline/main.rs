@@ -2,6 +2,8 @@
 
 mod args;
 mod commands;
+mod doctor;
+mod preview;
 mod show;
 
 use std::process::ExitCode;

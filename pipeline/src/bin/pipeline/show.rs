@@ -13,10 +13,14 @@ use pipeline::{Error, Result, settings};
 use serde_json::json;
 
 use crate::args::{Show, is_toml};
+use crate::preview::preview;
 
 pub(crate) fn show(args: &Show) -> Result<()> {
     if is_toml(&args.path) {
         return show_config(args);
+    }
+    if let Some(count) = args.preview {
+        return preview(&args.path, count.max(1));
     }
     let reader = pairs::open(&args.path)?;
     let schema = reader.schema()?;
