@@ -1,0 +1,60 @@
+"""Row d: memory and time to the first request with a Parquet list of 1 and of 10 million links."""
+import subprocess
+import time
+
+from . import tools
+from .job import HERE
+from .nginx import Nginx
+
+HOSTS = 256
+IN_FLIGHT = 1024
+# Bytes per second of one answer: a picture takes most of a second, so that 1,024 are in flight.
+RATE = "40k"
+
+
+def long_lists(job):
+    """peak memory and time to the first request, lists of 1 and 10 million links, 1,024 in flight"""
+    table, peaks = [], []
+    for rows in (job.count(1_000_000, 50_000), job.count(10_000_000, 500_000)):
+        wall, peak, first, requests, size, code = crawl(job, rows)
+        peaks.append(peak)
+        what = f"{rows:,} links ({size / 2**20:.0f} MiB)"
+        table += [
+            [f"{what}: peak memory", "at most 600 MiB", f"{peak / 2**20:.0f} MiB"],
+            [f"{what}: first request after", "less than 1 s", f"{first:.2f} s"],
+            [f"{what}: answered when it was stopped", "", f"{requests:,} in {wall:.0f} s (exit code {code})"],
+        ]
+    table.append(["peak memory, ten times the links", "the same", f"{peaks[1] / peaks[0]:.2f} ×"])
+    about = (
+        f"{IN_FLIGHT:,} downloads at a time of JPEGs of 400 × 300 from {HOSTS} loopback addresses at {RATE}B/s each; "
+        "URL and caption columns, row groups of 1,048,576; stopped by SIGINT"
+    )
+    job.report("Crawl: long Parquet lists", about, ["what", "asked", "measured"], table)
+
+
+def crawl(job, rows):
+    """One crawl, stopped after a while: wall s, peak bytes, s to the first request, requests, list bytes, exit code."""
+    files = job.pictures("small", job.count(3000, 300), 0, 0, 400, 300)
+    count = len(list(files.glob("*.jpg")))
+    with Nginx(files, HOSTS, log=True, extra=f"limit_rate {RATE}; rewrite ^/p/(.*)$ /$1 break;") as nginx, job.scratch() as folder:
+        links = folder / "links.parquet"
+        make = [tools.python(job.cache), "-m", "crawling.lists", links, rows, count, nginx.port, *nginx.hosts]
+        subprocess.run([str(part) for part in make], cwd=HERE, check=True)
+        sections = {"net": {"allow": nginx.allow(), "concurrency": IN_FLIGHT, "timeout": 30.0}}
+        started = time.time()
+        run, _ = tools.ours(job.program, folder, links, sections, at=job.count(60, 15))
+        first, requests = times(nginx.log)
+        if first is None:
+            raise RuntimeError(f"no request: {run.said[-2000:]}")
+        return run.wall, run.peak, first - started, requests, links.stat().st_size, run.code
+
+
+def times(log):
+    """When the first request began, by the server's clock, and how many were answered with a picture."""
+    first, answered = None, 0
+    for line in log.read_text().splitlines():
+        end, took, status, _ = line.split(" ", 3)
+        begun = float(end) - float(took)
+        first = begun if first is None else min(first, begun)
+        answered += status == "200"
+    return first, answered
