@@ -22,6 +22,9 @@ class Run:
     peak: int  # bytes, summed over the processes that were alive together
     code: int | None  # exit code, None: stopped by the limit
     said: str  # standard output, then standard error
+    count: int = 0  # images that it brought
+    warm_wall: float = 0.0  # wall seconds less those of a run that does almost nothing
+    warm_cpu: float = 0.0
 
     @property
     def ok(self):
@@ -113,6 +116,7 @@ def cpu_of(pids):
 
 def spread(values, form="{:.1f}"):
     """Median, and the smallest and largest where there are several: `412.0 (398.1–420.7)`."""
+    values = list(values)
     middle = form.format(statistics.median(values))
     if len(values) < 2:
         return middle

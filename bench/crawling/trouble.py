@@ -104,6 +104,7 @@ class Trouble(Http):
         while True:
             writer.write(bytes(1 << 16))
             await writer.drain()
+            await asyncio.sleep(0.001)
 
     async def do_drip(self, writer):
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(self.picture)}\r\n\r\n".encode())
