@@ -12,6 +12,12 @@ RETRIES = 1
 LIMIT = TIMEOUT * (RETRIES + 1) + 2
 # img2dataset never ends on such a server: it is stopped after so many times the limit.
 PATIENCE = 5
+# Rows per reason in some shards; runs under the virtual environment's Python.
+REASONS = """
+import collections, json, sys, pyarrow.parquet
+rows = [reason for shard in sys.argv[1:] for reason in pyarrow.parquet.read_table(shard, columns=["reason"])["reason"].to_pylist()]
+print(json.dumps(collections.Counter(rows)))
+"""
 
 
 def ends(job):
@@ -41,9 +47,8 @@ def ours(job, name, folder, path, server):
     """The run, rows in the shards by pyarrow, and their reasons."""
     net = {"allow": server.allow(), "timeout": float(TIMEOUT), "retries": RETRIES}
     run, _ = tools.ours(job.programs[name], folder, path, {"net": net}, limit=PATIENCE * LIMIT)
-    count = "import collections, json, sys, pyarrow.parquet as p; t = [r for f in sys.argv[1:] for r in p.read_table(f, columns=['reason'])['reason'].to_pylist()]; print(json.dumps(collections.Counter(t)))"
     shards = [json.loads(commit.read_text())["file"] for commit in (folder / "ours").glob("_commits/*.json")]
-    command = [tools.python(job.cache), "-c", count, *(folder / "ours" / shard for shard in shards)]
+    command = [tools.python(job.cache), "-c", REASONS, *(folder / "ours" / shard for shard in shards)]
     reasons = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     told = ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items()))
     return run, sum(n for reason, n in reasons.items() if reason != "null"), f": {told}"

@@ -1,8 +1,7 @@
 """Rows a, b, c: images per second and CPU seconds per image of both programs, in turn."""
-import json
 import statistics
 
-from . import measure, tools
+from . import picture_work, tools
 from .job import write_links
 from .measure import spread
 from .nginx import Nginx
@@ -56,7 +55,7 @@ def resized(job, what, files):
     ran, about = compare(job, files, count, sections, {"output_format": "parquet"})
     table = rates(ran, ASKED)
     for name, programs in job.programs.items():
-        table += alone(job, name, programs, files, ran[name])
+        table += picture_work.alone(job, name, programs, files, ran[name])
     job.report(f"Crawl: {what}", f"{count:,} pictures; {about}", HEADER, table)
 
 
@@ -124,28 +123,6 @@ def rates(ran, asked):
             table.append([name, what, want, spread(map(figure, runs), form), ratio])
         table.append([name, "peak memory, MiB", "", spread([run.peak / 2**20 for run in runs], "{:.0f}"), ""])
     return table
-
-
-def alone(job, name, programs, files, runs):
-    """The same library calls over the same files in as many threads, without network and shards: the limit."""
-    walls, cpus, parts = [], [], {}
-    with job.scratch() as folder:
-        for _ in range(job.rounds):
-            run = measure.run([programs / "picture_time", files], folder)
-            if not run.ok:
-                raise RuntimeError(run.said)
-            found = json.loads(run.said)
-            walls.append(found["wall_s"])
-            cpus.append(run.cpu)
-            parts = {part: ms / found["pictures"] for part, ms in found["thread_ms"].items()}
-    wall, cpu = statistics.median(walls), statistics.median(cpus)
-    told = ", ".join(f"{part} {ms:.2f}" for part, ms in parts.items())
-    ours = statistics.median(run.wall for run in runs), statistics.median(run.cpu for run in runs)
-    return [
-        [name, f"picture work alone, CPU, ms per image ({told})", "", f"{1000 * cpu / runs[0].count:.2f}", ""],
-        [name, "wall time against that of the picture work alone", "at most 1.25 ×", f"{ours[0] / wall:.2f} ×", ""],
-        [name, "CPU time against that of the picture work alone", "at most 1.25 ×", f"{ours[1] / cpu:.2f} ×", ""],
-    ]
 
 
 def prepare(job):

@@ -33,9 +33,9 @@ class Trouble(Http):
         base = {name: f"http://{host}:{self.port}" for host, name in self.of.items()}
         paths = {name: f"{url}/{name}.jpg" for name, url in base.items()}
         paths |= {"unicode": f"{base['unicode']}/карти́нка 画像.jpg", "disallowed": f"{base['disallowed']}/disallowed/a.jpg"}
-        private = [f"http://127.0.0.1:{self.secret}/a.jpg", f"http://[::1]:{self.secret}/", f"http://localhost:{self.secret}/", f"http://2130706433:{self.secret}/"]
+        private = [f"http://{host}:{self.secret}/a.jpg" for host in ("127.0.0.1", "[::1]", "localhost", "2130706433", "0x7f.1")]
         odd = ["", "not a url", "ftp://127.0.0.1/a.jpg", "file:///etc/hostname", "http://", "http://[::1", "data:image/png;base64,AAAA"]
-        return [*paths.values(), *private, *odd, paths["good"], paths["good"], f"http://127.0.0.1:1/closed.jpg"]
+        return [*paths.values(), *private, *odd, paths["good"], paths["good"], "http://127.0.0.1:1/closed.jpg"]
 
     def allow(self):
         """What `net.allow` must name: the hosts, and a closed port; not the secret one."""
