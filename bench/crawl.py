@@ -73,7 +73,7 @@ def main():
         rounds=1 if args.quick else args.rounds,
         quick=args.quick,
         command=command(args),
-        profile=f"programs of {args.programs}" if args.programs else results.profile("release"),
+        profile="programs given by --programs" if args.programs else results.profile("release"),
     )
     tools.python(job.cache)
     if args.what == "prepare":

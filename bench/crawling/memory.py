@@ -16,13 +16,14 @@ def long_lists(job):
     """peak memory and time to the first request, lists of 1 and 10 million links, 1,024 in flight"""
     table, peaks = [], []
     for rows in (job.count(1_000_000, 50_000), job.count(10_000_000, 500_000)):
-        wall, peak, first, requests, size, code = crawl(job, rows)
+        wall, peak, (first, answered, open_at_once), size, code = crawl(job, rows)
         peaks.append(peak)
         what = f"{rows:,} links ({size / 2**20:.0f} MiB)"
         table += [
             [f"{what}: peak memory", "at most 600 MiB", f"{peak / 2**20:.0f} MiB"],
             [f"{what}: first request after", "less than 1 s", f"{first:.2f} s"],
-            [f"{what}: answered when it was stopped", "", f"{requests:,} in {wall:.0f} s (exit code {code})"],
+            [f"{what}: answered when it was stopped", "", f"{answered:,} in {wall:.0f} s (exit code {code})"],
+            [f"{what}: connections open at once", "", f"{open_at_once:,}"],
         ]
     table.append(["peak memory, ten times the links", "the same", f"{peaks[1] / peaks[0]:.2f} ×"])
     about = (
@@ -33,7 +34,7 @@ def long_lists(job):
 
 
 def crawl(job, rows):
-    """One crawl, stopped after a while: wall s, peak bytes, s to the first request, requests, list bytes, exit code."""
+    """One crawl, stopped after a while: wall s, peak bytes, what the server saw, list bytes, exit code."""
     files = job.pictures("small", job.count(3000, 300), 0, 0, 400, 300)
     count = len(list(files.glob("*.jpg")))
     with Nginx(files, HOSTS, log=True, extra=f"limit_rate {RATE}; rewrite ^/p/(.*)$ /$1 break;") as nginx, job.scratch() as folder:
@@ -43,19 +44,20 @@ def crawl(job, rows):
         sections = {"net": {"allow": nginx.allow(), "concurrency": IN_FLIGHT, "timeout": 30.0}}
         started = time.time()
         run, _ = tools.ours(job.program, folder, links, sections, at=job.count(60, 15))
-        first, requests = times(nginx.log, started)
-        if first is None:
+        seen = server_saw(nginx.log, started)
+        if seen is None:
             raise RuntimeError(f"no request: {run.said[-2000:]}")
-        return run.wall, run.peak, first - started, requests, links.stat().st_size, run.code
+        return run.wall, run.peak, seen, links.stat().st_size, run.code
 
 
-def times(log, since):
-    """When the first request after `since` began, by the server's clock, and how many were answered with a picture."""
-    first, answered = None, 0
+def server_saw(log, since):
+    """Seconds from `since` to the first request, pictures sent, connections open at once; None without a request."""
+    first, answered, most = None, 0, 0
     for line in log.read_text().splitlines():
-        end, took, status, _ = line.split(" ", 3)
-        begun = float(end) - float(took)
-        if begun >= since - 0.001:  # nginx tells milliseconds
+        end, took, status, connections = line.split()
+        begun = float(end) - float(took) - since
+        if begun >= -0.001:  # nginx tells milliseconds
             first = begun if first is None else min(first, begun)
             answered += status == "200"
-    return first, answered
+            most = max(most, int(connections))
+    return None if first is None else (first, answered, most)

@@ -22,7 +22,7 @@ worker_rlimit_nofile 20000;
 events {{ worker_connections 8192; multi_accept on; }}
 http {{
     access_log off;
-    log_format times '$msec $request_time $status $request_uri';
+    log_format times '$msec $request_time $status $connections_active';
     sendfile on; tcp_nopush on; tcp_nodelay on;
     keepalive_timeout 60; keepalive_requests 1000000;
     open_file_cache max=20000 inactive=600s; open_file_cache_valid 600s;

@@ -81,11 +81,7 @@ fn work(bodies: &[Vec<u8>], next: &AtomicUsize) -> Result<Times, Reason> {
         let picture = resize(picture, &ResizeOptions::default())?;
         let resized = Instant::now();
         encode(&picture, &EncodeOptions::default())?;
-        times += Times {
-            decode: decoded - started,
-            resize: resized - decoded,
-            encode: resized.elapsed(),
-        };
+        times += Times { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };
     }
     Ok(times)
 }
