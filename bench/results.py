@@ -2,18 +2,28 @@
 import datetime
 import json
 import pathlib
+import re
 import subprocess
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "RESULTS.md"
 
 
-def build(*what):
-    """Builds with `cargo build WHAT` in the dev profile and returns the folder of the programs."""
-    subprocess.run(["cargo", "build", *what], cwd=ROOT, check=True)
+def build(*what, profile="dev"):
+    """Builds with `cargo build WHAT` in a profile and returns the folder of the programs."""
+    subprocess.run(["cargo", "build", "--profile", profile, *what], cwd=ROOT, check=True)
     metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
     found = subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True).stdout
-    return pathlib.Path(json.loads(found)["target_directory"]) / "debug"
+    return pathlib.Path(json.loads(found)["target_directory"]) / ("debug" if profile == "dev" else profile)
+
+
+def profile(name):
+    """What Cargo.toml says of a profile, `.cargo/config.toml` of the processor: `release profile (lto = "thin")`."""
+    keys = tomllib.loads((ROOT / "Cargo.toml").read_text()).get("profile", {}).get(name, {})
+    told = [f"{key} = {json.dumps(value)}" for key, value in keys.items() if not isinstance(value, dict)]
+    flags = re.findall(r"target-cpu=[\w-]+", (ROOT / ".cargo" / "config.toml").read_text())
+    return f"{name} profile ({', '.join([*told, *flags]) or 'defaults'})"
 
 
 def processor():

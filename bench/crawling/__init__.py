@@ -1,0 +1,1 @@
+"""The rows of `bench/crawl.py`: `pipeline crawl` and img2dataset on the same loopback server."""
