@@ -107,6 +107,25 @@ pub(crate) struct Crawl {
     /// Private address that may be asked
     #[arg(long, value_name = "HOST:PORT", help_heading = "Network")]
     allow: Vec<String>,
+    /// Who is asked for addresses: built-in, system, or name servers [built-in]
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESS,…", help_heading = "Network")]
+    dns: Vec<String>,
+    /// Accept https certificates that are not valid
+    #[arg(
+        long,
+        alias = "ignore_ssl_certificate",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        hide_possible_values = true,
+        value_name = "BOOL",
+        help_heading = "Network"
+    )]
+    ignore_ssl_certificate: Option<bool>,
+    /// Keep metrics for Prometheus in this file
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    prometheus: Option<String>,
     /// Decoding threads [one per core]
     #[arg(long, value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
@@ -148,10 +167,24 @@ impl Crawl {
             ("net.concurrency", self.concurrency.map(|n| n.to_string())),
             ("net.timeout", self.timeout.map(|s| toml::Value::from(s).to_string())),
             ("net.allow", list(&self.allow)),
+            ("net.dns", self.dns()),
+            ("net.ignore_ssl_certificate", self.ignore_ssl_certificate.map(|on| on.to_string())),
+            ("run.prometheus", self.prometheus.as_ref().map(text)),
             ("run.threads", self.threads.map(|n| n.to_string())),
         ];
         let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
         flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect()
+    }
+}
+
+impl Crawl {
+    /// One word stays a word, as `system` is no server.
+    fn dns(&self) -> Option<String> {
+        match self.dns.as_slice() {
+            [] => None,
+            [word] => Some(toml::Value::from(word.as_str()).to_string()),
+            servers => Some(toml::Value::from(servers.to_vec()).to_string()),
+        }
     }
 }
 
