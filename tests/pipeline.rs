@@ -7,6 +7,10 @@ mod desk;
 mod inputs;
 #[path = "pipeline/manners.rs"]
 mod manners;
+#[path = "pipeline/name_server.rs"]
+mod name_server;
+#[path = "pipeline/network.rs"]
+mod network;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -276,14 +280,14 @@ fn usage_errors_exit_with_2_and_say_what_is_meant() {
     exit 2
     --- stdout
     --- stderr
-    error: crawl.toml:5:1: unknown key `timout`; known: concurrency, timeout, connect_timeout, max_bytes, max_redirects, user_agent, allow, resolve
+    error: crawl.toml:5:1: unknown key `timout`; known: concurrency, timeout, connect_timeout, first_byte_timeout, min_bytes_per_second, max_bytes, max_redirects, user_agent, allow, resolve, dns, ignore_ssl_certificate
     hint: did you mean `timeout`?
     ");
     insta::assert_snapshot!(told(&desk.run(&["crawl", "links.csv", "--out", "out", "--set", "net.timout=3"])), @r"
     exit 2
     --- stdout
     --- stderr
-    error: --set net.timout=3: unknown key `timout`; known: concurrency, timeout, connect_timeout, max_bytes, max_redirects, user_agent, allow, resolve
+    error: --set net.timout=3: unknown key `timout`; known: concurrency, timeout, connect_timeout, first_byte_timeout, min_bytes_per_second, max_bytes, max_redirects, user_agent, allow, resolve, dns, ignore_ssl_certificate
     hint: did you mean `timeout`?
     ");
     insta::assert_snapshot!(told(&desk.run(&["crawl", "links.csv"])), @r"

@@ -104,8 +104,10 @@ reasons! {
         "ask for a licence at the policy in the column `rule`, or leave the site out";
     HostStopped "host_stopped" FailedToDownload "its host opted out or failed so often that it is left alone"
         "fetch these rows again later, if the host did not opt out";
-    Dns "dns" FailedToDownload "the host name could not be resolved"
-        "many of these at once point at your own resolver: try fewer at a time with net.concurrency";
+    Dns "dns" FailedToDownload "the host name does not exist, or has no address"
+        "the site is gone; if that is said of sites that are there, ask others: --dns system, or --dns 1.1.1.1,8.8.8.8";
+    DnsFailed "dns_failed" FailedToDownload "no name server gave an answer about the host"
+        "your resolver fails or is too slow: choose others with --dns 1.1.1.1,8.8.8.8, or lower net.concurrency";
     Connect "connect" FailedToDownload "the host refused or dropped the connection"
         "the server is gone, or a firewall stands between";
     Tls "tls" FailedToDownload "the TLS handshake failed"
@@ -136,6 +138,8 @@ reasons! {
         "fetch these rows again later";
     HttpOther "http_other" FailedToDownload "an HTTP status that carries no image"
         "the server is broken; nothing to do here";
+    ContentEncoding "content_encoding" FailedToDownload "the body is packed in a way that nobody asked for (Content-Encoding)"
+        "the server is broken; gzip, deflate and zstd are unpacked, br is not";
     TooLarge "too_large" FailedToDownload "the body is larger than net.max_bytes"
         "raise net.max_bytes if such images are wanted";
     HashMismatch "hash_mismatch" FailedToDownload "the bytes are not those that the list's hash names"
@@ -174,9 +178,10 @@ impl Reason {
         match self {
             Self::UrlMissing => "unknown url type: 'None'",
             Self::Dns => "<urlopen error [Errno -2] Name or service not known>",
+            Self::DnsFailed => "<urlopen error [Errno -3] Temporary failure in name resolution>",
             Self::Connect => "<urlopen error [Errno 111] Connection refused>",
             Self::TimeoutConnect => "<urlopen error timed out>",
-            Self::Timeout => "timed out",
+            Self::Timeout | Self::TimeoutFirstByte | Self::TooSlow => "timed out",
             Self::NotImage | Self::Truncated | Self::Decode | Self::Format => "Image decoding error",
             Self::TooSmall => "image too small",
             Self::TooLargeArea => "image area too large",

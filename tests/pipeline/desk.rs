@@ -82,7 +82,7 @@ async fn answer(uri: Uri) -> Response {
 }
 
 /// The port of a server that runs until the tests end.
-fn server() -> u16 {
+pub(crate) fn server() -> u16 {
     static PORT: OnceLock<u16> = OnceLock::new();
     *PORT.get_or_init(|| {
         let (sender, port) = std::sync::mpsc::channel();

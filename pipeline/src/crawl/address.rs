@@ -4,13 +4,14 @@
 //! address, nor DNS, nor a redirect leads into a private network or to a cloud's metadata service.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use super::config::NetConfig;
+use super::dns::{Dns, NoAddress};
 use crate::reason::Reason;
 use crate::{Error, Result};
 
@@ -20,7 +21,7 @@ pub(super) struct Policy {
     /// Host and port that may be private.
     allow: HashSet<(String, u16)>,
     /// Hosts whose address is given.
-    fixed: HashMap<String, SocketAddr>,
+    fixed: Arc<HashMap<String, SocketAddr>>,
 }
 
 /// How a URL is to be fetched.
@@ -34,18 +35,18 @@ pub(super) enum Access {
 
 impl Policy {
     pub(super) fn new(net: &NetConfig) -> Result<Self> {
-        let mut policy = Self::default();
+        let (mut allow, mut fixed) = (HashSet::new(), HashMap::new());
         for entry in &net.allow {
             let named = host_and_port(entry)
                 .ok_or_else(|| Error::config("net.allow", format!("`{entry}` is not HOST:PORT")))?;
-            policy.allow.insert(named);
+            allow.insert(named);
         }
         for entry in &net.resolve {
             let wrong = || Error::config("net.resolve", format!("`{entry}` is not HOST=ADDRESS:PORT"));
             let (host, address) = entry.split_once('=').ok_or_else(wrong)?;
-            policy.fixed.insert(host.to_lowercase(), address.parse().map_err(|_| wrong())?);
+            fixed.insert(host.to_lowercase(), address.parse().map_err(|_| wrong())?);
         }
-        Ok(policy)
+        Ok(Self { allow, fixed: Arc::new(fixed) })
     }
 
     /// Whether the URL may be fetched, and how; a host name still has to pass the resolver.
@@ -56,8 +57,7 @@ impl Policy {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
             return Err(Reason::UrlInvalid);
         };
-        let name = host.to_string();
-        if self.fixed.contains_key(&name) || self.allow.contains(&(name, port)) {
+        if self.is_named(&host, port) {
             return Ok(Access::Trusted);
         }
         match host {
@@ -67,9 +67,23 @@ impl Policy {
         }
     }
 
+    /// Whether the config names the host. Most configs name none, and most URLs need no copy of their host.
+    fn is_named(&self, host: &Host<&str>, port: u16) -> bool {
+        if self.fixed.is_empty() && self.allow.is_empty() {
+            return false;
+        }
+        let name = host.to_string();
+        self.fixed.contains_key(&name) || self.allow.contains(&(name, port))
+    }
+
+    /// Whether the config gives the address of a host, so that DNS need not be asked.
+    pub(super) fn is_fixed(&self, name: &str) -> bool {
+        self.fixed.contains_key(name)
+    }
+
     /// The resolver that belongs to an access.
-    pub(super) fn resolver(&self, access: Access) -> Resolver {
-        Resolver { access, fixed: self.fixed.clone() }
+    pub(super) fn resolver(&self, access: Access, dns: &Dns) -> Resolver {
+        Resolver { access, fixed: Arc::clone(&self.fixed), dns: dns.clone() }
     }
 }
 
@@ -126,32 +140,13 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     }
 }
 
-/// DNS through the system, answers filtered.
+/// DNS with its answers filtered, each time a connection is opened: an answer from the cache is checked like a new one.
 #[derive(Clone, Debug)]
 pub(super) struct Resolver {
     access: Access,
-    fixed: HashMap<String, SocketAddr>,
+    fixed: Arc<HashMap<String, SocketAddr>>,
+    dns: Dns,
 }
-
-/// Why a name gave no address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoAddress {
-    /// DNS has none.
-    Unknown,
-    /// All it has are refused.
-    Refused,
-}
-
-impl fmt::Display for NoAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => Reason::Dns.text(),
-            Self::Refused => Reason::AddressRefused.text(),
-        })
-    }
-}
-
-impl std::error::Error for NoAddress {}
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
@@ -165,13 +160,11 @@ impl Resolver {
         if let Some(address) = self.fixed.get(name) {
             return Ok(Box::new(std::iter::once(*address)));
         }
-        let found = tokio::net::lookup_host((name, 0)).await.map_err(|_| NoAddress::Unknown)?;
-        let all: Vec<SocketAddr> = found.collect();
-        if all.is_empty() {
-            return Err(NoAddress::Unknown);
-        }
-        let open = |address: &SocketAddr| self.access == Access::Trusted || is_public(address.ip());
-        let open: Vec<SocketAddr> = all.into_iter().filter(open).collect();
+        let all = self.dns.lookup(name).await?;
+        let open = |ip: &IpAddr| self.access == Access::Trusted || is_public(*ip);
+        // The port is that of the URL.
+        let open: Vec<SocketAddr> =
+            all.iter().filter(|ip| open(ip)).map(|ip| SocketAddr::new(*ip, 0)).collect();
         match open.is_empty() {
             true => Err(NoAddress::Refused),
             false => Ok(Box::new(open.into_iter())),
@@ -182,6 +175,7 @@ impl Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crawl::dns::DnsChoice;
 
     fn policy(allow: &[&str]) -> Policy {
         let allow = allow.iter().map(|s| (*s).to_owned()).collect();
@@ -260,9 +254,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_resolver_hands_out_public_addresses_alone() {
-        let resolver = policy(&[]).resolver(Access::Guarded);
+        let dns = Dns::new(&DnsChoice::System).unwrap();
+        let resolver = policy(&[]).resolver(Access::Guarded, &dns);
         assert_eq!(resolver.addresses("localhost").await.err(), Some(NoAddress::Refused));
-        let resolver = policy(&[]).resolver(Access::Trusted);
+        let resolver = policy(&[]).resolver(Access::Trusted, &dns);
         assert!(resolver.addresses("localhost").await.unwrap().all(|a| a.ip().is_loopback()));
     }
 
@@ -271,7 +266,8 @@ mod tests {
         let resolve = vec!["pictures.test=127.0.0.1:4000".to_owned()];
         let policy = Policy::new(&NetConfig { resolve, ..NetConfig::default() }).unwrap();
         assert_eq!(check(&policy, "http://pictures.test/a.png"), Ok(Access::Trusted));
-        let mut found = policy.resolver(Access::Trusted).addresses("pictures.test").await.unwrap();
+        let resolver = policy.resolver(Access::Trusted, &Dns::new(&DnsChoice::System).unwrap());
+        let mut found = resolver.addresses("pictures.test").await.unwrap();
         assert_eq!(found.next(), Some("127.0.0.1:4000".parse().unwrap()));
     }
 }

@@ -9,6 +9,7 @@ use super::fetch::Failure;
 use super::list::Block;
 use super::process::Processed;
 use super::stats::UnitStats;
+use super::timings::Timings;
 use crate::pairs::{Layout, PairWriter, Row};
 use crate::reason::Reason;
 use crate::unit::{Attempt, Produced, ShardWriter};
@@ -62,11 +63,16 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn start(attempt: &Attempt<'_>, layout: &Layout, rows_per_unit: u64) -> Result<Self> {
+    pub(super) fn start(
+        attempt: &Attempt<'_>,
+        layout: &Layout,
+        rows_per_unit: u64,
+        timings: Arc<Timings>,
+    ) -> Result<Self> {
         let name = format!("the shard of unit {}", attempt.unit.index);
         Ok(Self {
             writer: PairWriter::new(attempt.shard("parquet")?, layout, &name)?,
-            stats: UnitStats::start(),
+            stats: UnitStats::start(timings),
             open: VecDeque::new(),
             first: Arc::default(),
             unit: attempt.unit.index,
@@ -171,7 +177,7 @@ fn row_of(done: Finished, url: Option<String>, caption: Option<String>, key: Str
             sha256: Some(done.sha256),
             image: Some(done.image),
         },
-        Finished::Failed(Failure { reason, message, rule }) => Row {
+        Finished::Failed(Failure { reason, message, rule, .. }) => Row {
             url,
             caption,
             key,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::address::Policy;
+use super::dns::DnsChoice;
 use super::list::{ListFormat, RetryFailed};
 use super::manners::{self, MannersConfig};
 use super::size::ByteSize;
@@ -176,6 +177,10 @@ pub struct NetConfig {
     pub timeout: f64,
     /// Seconds for a connection.
     pub connect_timeout: f64,
+    /// Seconds from a request to the head of its answer, connection included.
+    pub first_byte_timeout: f64,
+    /// Bytes per second that a body must bring once it has run for 5 s; 0 asks for none.
+    pub min_bytes_per_second: ByteSize,
     /// Largest body.
     pub max_bytes: ByteSize,
     /// Most redirects in a row; every target is checked like a URL of the list.
@@ -186,6 +191,10 @@ pub struct NetConfig {
     pub allow: Vec<String>,
     /// `HOST=ADDRESS:PORT`: where a host is found without asking DNS (the port counts where a URL has none).
     pub resolve: Vec<String>,
+    /// Who is asked for the addresses of hosts: `"built-in"`, `"system"`, or a list of name servers.
+    pub dns: DnsChoice,
+    /// Fetch from https servers whose certificate is not valid, too: anybody in between can then change the images.
+    pub ignore_ssl_certificate: bool,
 }
 
 impl Default for NetConfig {
@@ -194,6 +203,8 @@ impl Default for NetConfig {
             concurrency: 256,
             timeout: 10.0,
             connect_timeout: 5.0,
+            first_byte_timeout: 8.0,
+            min_bytes_per_second: ByteSize(1024),
             max_bytes: ByteSize::mib(32),
             max_redirects: 10,
             user_agent: concat!(
@@ -204,6 +215,8 @@ impl Default for NetConfig {
             .into(),
             allow: Vec::new(),
             resolve: Vec::new(),
+            dns: DnsChoice::default(),
+            ignore_ssl_certificate: false,
         }
     }
 }
@@ -234,11 +247,13 @@ pub struct RunConfig {
     pub memory_budget: ByteSize,
     /// Share of rows that must succeed, 0 to 1; below it the exit code is 1.
     pub min_success: f64,
+    /// A file with metrics for Prometheus' textfile collector, written every 5 s and at the end; empty: none.
+    pub prometheus: String,
 }
 
 impl Default for RunConfig {
     fn default() -> Self {
-        Self { threads: 0, memory_budget: ByteSize::mib(1024), min_success: 0.0 }
+        Self { threads: 0, memory_budget: ByteSize::mib(1024), min_success: 0.0, prometheus: String::new() }
     }
 }
 
@@ -285,6 +300,9 @@ impl CrawlConfig {
             }
             _ if !seconds(self.net.connect_timeout) => {
                 return wrong("net.connect_timeout", "is a positive number of seconds");
+            }
+            _ if !seconds(self.net.first_byte_timeout) => {
+                return wrong("net.first_byte_timeout", "is a positive number of seconds");
             }
             _ if !(0.0..=1.0).contains(&self.run.min_success) => {
                 return wrong("run.min_success", "lies between 0 and 1");
@@ -366,6 +384,7 @@ mod tests {
             ("image.max_pixels=65535", "image.size"),
             ("image.encode_quality=101", "image.encode_quality"),
             ("net.timeout=0", "net.timeout"),
+            ("net.first_byte_timeout=-1", "net.first_byte_timeout"),
             ("net.allow=[\"host\"]", "net.allow"),
             ("net.resolve=[\"host\"]", "net.resolve"),
             ("run.min_success=2", "run.min_success"),

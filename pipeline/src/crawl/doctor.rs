@@ -3,6 +3,7 @@
 //! Every check says what it found and, where that is bad, the cure. Nothing is changed: the one file that the store
 //! check writes is deleted again.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use super::budget::Bodies;
 use super::config::{CrawlConfig, NetConfig};
 use super::fetch::Fetcher;
 use super::size::ByteSize;
+use super::timings::Timings;
 use crate::Result;
 use crate::store::Store;
 
@@ -199,7 +201,12 @@ fn network(config: &CrawlConfig, site: &str) -> Vec<Check> {
     let fetcher = match Fetcher::new(net, &config.manners, bodies.clone()) {
         Ok(fetcher) => fetcher,
         Err(error) => {
-            return vec![Check::bad("network", Verdict::Fail, error.to_string(), "see the key that it names")];
+            return vec![Check::bad(
+                "network",
+                Verdict::Fail,
+                error.to_string(),
+                "see the key that it names",
+            )];
         }
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -208,10 +215,11 @@ fn network(config: &CrawlConfig, site: &str) -> Vec<Check> {
             return vec![Check::bad("network", Verdict::Fail, error.to_string(), "too few open files?")];
         }
     };
+    let timings = Arc::new(Timings::new());
     let started = Instant::now();
     let fetched = runtime.block_on(async {
         let held = bodies.start().await?;
-        Some(fetcher.fetch(&url, held).await.map(|_| ()).map_err(|failure| failure.reason))
+        Some(fetcher.fetch(&url, held, &timings).await.map(|_| ()).map_err(|failure| failure.reason))
     });
     // A look-up that hangs must not hold up the answer.
     runtime.shutdown_background();

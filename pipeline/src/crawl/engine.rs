@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::runtime::{Handle, Runtime};
@@ -23,11 +23,13 @@ use tokio::task::JoinSet;
 use super::budget::{Bodies, Held, Pixels, Waiting};
 use super::collect::{Collector, Finished};
 use super::config::CrawlConfig;
+use super::dns::Dns;
 use super::fetch::{Body, Failure, Fetcher};
 use super::list::{Block, Columns, ListFile};
 use super::local::Stored;
 use super::process::process;
-use super::stats::Tally;
+use super::tally::Tally;
+use super::timings::{Phase, Timings};
 use crate::pairs::Layout;
 use crate::progress::Progress;
 use crate::reason::Reason;
@@ -56,7 +58,7 @@ pub(super) struct Shared {
     bodies: Bodies,
     pixels: Pixels,
     pub(super) waiting: Waiting,
-    pub(super) tally: Tally,
+    pub(super) tally: Arc<Tally>,
     /// Held by the one unit that starts downloads.
     turn: Mutex<()>,
 }
@@ -97,7 +99,7 @@ impl Engine {
             bodies,
             pixels: Pixels::new(4 * eighth),
             waiting: Waiting::new(eighth),
-            tally: Tally::new(),
+            tally: Arc::new(Tally::new()),
             turn: Mutex::new(()),
             config: config.clone(),
         };
@@ -113,8 +115,12 @@ impl Engine {
         })
     }
 
-    pub(super) fn tally(&self) -> &Tally {
+    pub(super) fn tally(&self) -> &Arc<Tally> {
         &self.shared.tally
+    }
+
+    pub(super) fn dns(&self) -> &Dns {
+        self.shared.fetcher.dns()
     }
 
     /// Works on one unit; the caller's thread writes.
@@ -122,8 +128,10 @@ impl Engine {
         let unknown = || Error::input(&attempt.unit.file, "the plan names a list that the config does not");
         let list = self.lists.get(&attempt.unit.file).ok_or_else(unknown)?.clone();
         let (events, inbox) = channel();
-        let mut collector = Collector::start(attempt, &self.layout, self.rows_per_unit)?;
-        let source = Source { list, columns: Arc::clone(&self.columns), unit: attempt.unit.clone() };
+        let timings = Arc::new(Timings::part(&self.shared.tally.timings));
+        let mut collector =
+            Collector::start(attempt, &self.layout, self.rows_per_unit, Arc::clone(&timings))?;
+        let source = Source { list, columns: Arc::clone(&self.columns), unit: attempt.unit.clone(), timings };
         let feeder = feed(Arc::clone(&self.shared), source, collector.front(), events);
         // Aborting the feeder aborts the downloads it started.
         let _feeder = AbortOnDrop(self.network.handle.spawn(feeder));
@@ -145,7 +153,9 @@ impl Engine {
                     self.shared.tally.row(reason);
                     to.row(index, done, &self.shared.waiting)?;
                     self.progress.add(1);
-                    self.progress.message(self.shared.tally.line());
+                    if let Some(advice) = self.shared.tally.remark(reason) {
+                        self.progress.note(&advice);
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -194,14 +204,16 @@ struct Source {
     list: ListFile,
     columns: Arc<Columns>,
     unit: Unit,
+    timings: Arc<Timings>,
 }
 
 /// Reads the list and starts downloads as slots and memory allow; `front` is the first row that is not written.
 async fn feed(shared: Arc<Shared>, source: Source, front: Arc<AtomicUsize>, events: Sender<Event>) {
     let turn = shared.turn.lock().await;
+    let timings = Arc::clone(&source.timings);
     let (blocks, mut inbox) = mpsc::channel(16);
     let reader = move || {
-        let Source { list, columns, unit } = source;
+        let Source { list, columns, unit, .. } = source;
         let read = list.read(&columns, &unit, &mut |block| blocks.blocking_send(Ok(block)).is_ok());
         if let Err(error) = read {
             // Nobody listens once the unit is given up.
@@ -229,14 +241,8 @@ async fn feed(shared: Arc<Shared>, source: Source, front: Arc<AtomicUsize>, even
                     shared.waiting.room(|| front.load(Ordering::Relaxed) >= first).await;
                     let Ok(slot) = Arc::clone(&shared.slots).acquire_owned().await else { return };
                     let Some(held) = shared.bodies.start().await else { return };
-                    downloads.spawn(download(
-                        Arc::clone(&shared),
-                        Wanted { url, stored },
-                        index,
-                        slot,
-                        held,
-                        events.clone(),
-                    ));
+                    let row = Link { url, stored, index, timings: Arc::clone(&timings) };
+                    downloads.spawn(download(Arc::clone(&shared), row, slot, held, events.clone()));
                 }
             }
             while downloads.try_join_next().is_some() {}
@@ -248,26 +254,29 @@ async fn feed(shared: Arc<Shared>, source: Source, front: Arc<AtomicUsize>, even
     while downloads.join_next().await.is_some() {}
 }
 
-/// What a row asks for.
-struct Wanted {
+/// A row to be downloaded.
+struct Link {
     url: String,
     /// The image, where it is there already.
     stored: Option<Stored>,
+    index: usize,
+    timings: Arc<Timings>,
 }
 
 async fn download(
     shared: Arc<Shared>,
-    wanted: Wanted,
-    index: usize,
+    link: Link,
     slot: OwnedSemaphorePermit,
     held: Held,
     events: Sender<Event>,
 ) {
-    let fetched = match wanted.stored {
+    let Link { url, stored, index, timings } = link;
+    let flight = shared.tally.begin();
+    let fetched = match stored {
         Some(stored) => stored.read(&shared.bodies, held, shared.config.net.max_bytes.0).await,
-        None => shared.fetcher.fetch(&wanted.url, held).await,
+        None => shared.fetcher.fetch(&url, held, &timings).await,
     };
-    drop(slot);
+    drop((flight, slot));
     // A closed channel means that the unit was given up.
     match fetched {
         Err(failure) => drop(events.send(Event::Row(index, Finished::failed(failure)))),
@@ -276,7 +285,9 @@ async fn download(
             let worker = Arc::clone(&shared);
             shared.pool.spawn(move || {
                 let Body { bytes, held } = body;
+                let started = Instant::now();
                 let image = process(&bytes, &worker.config.image, &worker.pixels);
+                timings.record(Phase::Decode, started.elapsed());
                 drop((bytes, held));
                 let done =
                     image.map_or_else(|reason| Finished::failed(Failure::from(reason)), Finished::Image);

@@ -10,21 +10,33 @@
 //! ```
 
 mod address;
+mod advice;
 mod budget;
 mod collect;
 mod config;
+mod descriptors;
+mod dns;
 mod doctor;
 mod engine;
 mod fetch;
 mod list;
 mod local;
 mod manners;
+#[cfg(test)]
+#[path = "../../../tests/pipeline/name_server.rs"]
+mod name_server;
 mod process;
+mod prometheus;
 mod size;
 mod stats;
 mod summary;
+mod tally;
+mod timings;
 
 use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
 
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -33,15 +45,17 @@ use crate::interrupt::Interrupt;
 use crate::pairs::{FORMAT, Layout};
 use crate::progress::{Progress, ProgressStyle};
 use crate::store::Store;
-use crate::unit::{self, InputFile, Plan, Selection, Todo, pending, run_units_overlapped};
+use crate::unit::{self, Attempt, Commit, InputFile, Plan, Selection, Todo, pending, run_units_overlapped};
 use crate::{Error, Result};
 
 pub use config::{CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig, RunConfig};
+pub use dns::DnsChoice;
 pub use doctor::{Check, Verdict, examine};
 use engine::{Engine, Parts};
 use list::{Columns, ListFile};
 pub use list::{ListFormat, RetryFailed};
 pub use manners::MannersConfig;
+use prometheus::Exporter;
 pub use size::ByteSize;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;
@@ -126,12 +140,37 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
     let layout = layout(config, &plan, &columns)?;
     let parts = Parts { lists, columns, layout, progress: progress.clone(), verbose: options.verbose };
     let engine = Engine::new(config, parts)?;
-    let ran =
-        run_units_overlapped(&store, &plan, &todo, &options.interrupt, LANES, |attempt| engine.unit(attempt));
+    let exporter = match config.run.prometheus.as_str() {
+        "" => None,
+        path => Some(Exporter::start(path, engine.tally(), engine.dns())?),
+    };
+    let tally = Arc::clone(engine.tally());
+    progress.follow(move || tally.detail());
+    let work = |attempt: &Attempt<'_>| engine.unit(attempt);
+    let committed = |commit: &Commit| progress.event("unit", unit_event(commit));
+    let ran = run_units_overlapped(&store, &plan, &todo, &options.interrupt, LANES, work, committed);
+    if let Some(exporter) = exporter {
+        exporter.finish()?;
+    }
     if matches!(ran, Err(Error::Interrupted { .. })) {
         report_interrupt(&store, &plan, &todo, progress)?;
     }
     CrawlSummary::of(config, &store, &plan, &todo, &ran?, engine.tally())
+}
+
+/// What `--json` tells of a unit that has just been committed.
+fn unit_event(commit: &Commit) -> Map<String, Value> {
+    [
+        ("unit", commit.unit.into()),
+        ("file", commit.file.as_str().into()),
+        ("rows", commit.rows.into()),
+        ("bytes", commit.bytes.into()),
+        ("counts", json!(commit.counts)),
+        ("seconds", commit.stats["duration"].clone()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into_iter()
+    .collect()
 }
 
 /// What is safe, before the error ends the program.

@@ -1,12 +1,12 @@
-//! Counts: per unit in img2dataset's stats format, over the whole run for the progress line and the summary.
+//! The counts of a unit in img2dataset's stats format, and how counts are told in a line.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::timings::Timings;
 use crate::pairs::Row;
 use crate::reason::{Reason, Status};
 
@@ -22,18 +22,21 @@ pub(super) struct UnitStats {
     started: f64,
     counts: Counts,
     messages: BTreeMap<String, u64>,
+    timings: Arc<Timings>,
 }
 
 impl UnitStats {
-    pub(super) fn start() -> Self {
-        Self { started: now(), counts: Counts::new(), messages: BTreeMap::new() }
+    pub(super) fn start(timings: Arc<Timings>) -> Self {
+        Self { started: now(), counts: Counts::new(), messages: BTreeMap::new(), timings }
     }
 
     pub(super) fn count(&mut self, row: &Row) {
         *self.counts.entry(row.reason).or_default() += 1;
         let message = row.error_message.as_deref().unwrap_or("success");
-        if self.messages.len() < MESSAGES || self.messages.contains_key(message) {
-            *self.messages.entry(message.to_owned()).or_default() += 1;
+        if let Some(rows) = self.messages.get_mut(message) {
+            *rows += 1;
+        } else if self.messages.len() < MESSAGES {
+            self.messages.insert(message.to_owned(), 1);
         }
     }
 
@@ -42,7 +45,7 @@ impl UnitStats {
         self.counts.iter().map(|(reason, rows)| (reason.code().to_owned(), *rows)).collect()
     }
 
-    /// img2dataset's stats file, and the counts per reason.
+    /// img2dataset's stats file, then the counts per reason and the quantiles per phase.
     pub(super) fn to_json(&self) -> Value {
         let of = |status: Status| -> u64 {
             self.counts.iter().filter(|(reason, _)| reason.status() == status).map(|(_, rows)| rows).sum()
@@ -58,6 +61,7 @@ impl UnitStats {
             "end_time": ended,
             "status_dict": self.messages,
             "reasons": self.by_code(),
+            "timings_ms": self.timings.to_json(),
         })
     }
 }
@@ -65,45 +69,6 @@ impl UnitStats {
 /// Seconds since 1970.
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
-}
-
-/// The counts of this process, shared by all units.
-#[derive(Debug)]
-pub(super) struct Tally {
-    started: Instant,
-    counts: Mutex<Counts>,
-    downloaded: AtomicU64,
-}
-
-impl Tally {
-    pub(super) fn new() -> Self {
-        Self { started: Instant::now(), counts: Mutex::default(), downloaded: AtomicU64::new(0) }
-    }
-
-    pub(super) fn row(&self, reason: Reason) {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
-    }
-
-    pub(super) fn downloaded(&self, bytes: u64) {
-        self.downloaded.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Rows counted so far.
-    pub(super) fn rows(&self) -> u64 {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.downloaded.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn seconds(&self) -> f64 {
-        self.started.elapsed().as_secs_f64()
-    }
-
-    pub(super) fn line(&self) -> String {
-        line(&self.counts.lock().unwrap_or_else(PoisonError::into_inner), 4)
-    }
 }
 
 /// `ok 71.2 %, dns 9.1 %, …`: the success rate and the `most` largest classes of failure.
@@ -145,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_stats_file_is_img2datasets_with_the_reasons_after_it() {
-        let mut stats = UnitStats::start();
+        let mut stats = UnitStats::start(Arc::new(Timings::new()));
         stats.count(&row(Reason::Ok, None));
         stats.count(&row(Reason::Ok, None));
         stats.count(&row(Reason::HttpNotFound, Some("HTTP Error 404: Not Found")));
@@ -166,6 +131,7 @@ mod tests {
         assert_eq!((&json["count"], &json["successes"]), (&4.into(), &2.into()));
         assert_eq!((&json["failed_to_download"], &json["failed_to_resize"]), (&1.into(), &1.into()));
         assert_eq!(json["status_dict"]["success"], 2);
+        assert_eq!(json["timings_ms"]["dns"]["count"], 0);
         assert_eq!(json["reasons"], json!({"ok": 2, "http_not_found": 1, "decode": 1}));
     }
 

@@ -2,17 +2,16 @@
 
 use serde::Serialize;
 
+use super::advice;
 use super::config::CrawlConfig;
 use super::size::ByteSize;
-use super::stats::{Counts, Tally, line};
+use super::stats::{Counts, line};
+use super::tally::Tally;
 use crate::Result;
 use crate::progress::clock;
 use crate::reason::Reason;
 use crate::store::Store;
 use crate::unit::{self, Manifest, Outcome, Plan, Selection, Todo};
-
-/// A class of failure above this share of the rows gets its advice printed.
-const LOUD: f64 = 0.3;
 
 /// The result of a crawl: the counts are those of the whole output folder, the times and downloads those of this run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -67,7 +66,7 @@ impl CrawlSummary {
             counts,
             shard_bytes,
             downloaded_bytes: tally.bytes(),
-            seconds: tally.seconds(),
+            seconds: tally.elapsed().as_secs_f64(),
             good_enough: true,
         };
         summary.good_enough = summary.share() >= config.run.min_success;
@@ -131,8 +130,7 @@ impl CrawlSummary {
     fn advice(&self) -> Option<String> {
         let failures = self.counts.iter().filter(|(reason, _)| **reason != Reason::Ok);
         let (reason, rows) = failures.max_by_key(|(_, rows)| **rows)?;
-        let share = *rows as f64 / self.rows.max(1) as f64;
-        (share > LOUD).then(|| format!("hint: {:.0} % {reason}: {}", 100.0 * share, reason.hint()))
+        advice::of(*reason, *rows, self.rows)
     }
 }
 
@@ -178,7 +176,7 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "3 units in 10s: 5.0 MiB downloaded, 5 rows/s");
         assert_eq!(lines[1], "100 rows: ok 60.0 %, dns 40.0 %");
-        assert!(lines[3].starts_with("hint: 40 % dns: many of these"), "{}", lines[3]);
+        assert!(lines[3].starts_with("hint: 40 % dns: your resolver"), "{}", lines[3]);
     }
 
     #[test]

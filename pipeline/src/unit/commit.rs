@@ -77,8 +77,8 @@ pub struct Shard {
     pub sha256: String,
 }
 
-/// Makes an attempt's file the unit's shard; `false` if another attempt was first (the file is then deleted).
-pub fn record(store: &Store, plan: &Plan, unit: &Unit, produced: Produced) -> Result<bool> {
+/// Makes an attempt's file the unit's shard; `None` if another attempt was first (the file is then deleted).
+pub fn record(store: &Store, plan: &Plan, unit: &Unit, produced: Produced) -> Result<Option<Commit>> {
     let commit = Commit {
         version: 1,
         plan_id: plan.plan_id.clone(),
@@ -92,10 +92,10 @@ pub fn record(store: &Store, plan: &Plan, unit: &Unit, produced: Produced) -> Re
     };
     if !store.put_if_absent(&commit_name(unit.index), to_json(&commit)?)? {
         store.delete(&commit.file)?;
-        return Ok(false);
+        return Ok(None);
     }
     write_stats(store, &commit)?;
-    Ok(true)
+    Ok(Some(commit))
 }
 
 fn commit_name(unit: usize) -> String {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::commit::{Manifest, committed, finish, is_committed, record};
+use super::commit::{Commit, Manifest, committed, finish, is_committed, record};
 use super::{Plan, Selection, Unit, hex, label};
 use crate::interrupt::Interrupt;
 use crate::store::{Store, StoreWriter};
@@ -86,13 +86,13 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Works and commits; `false` if another attempt was first.
-    fn carry_out(&self, plan: &Plan, work: impl FnOnce(&Self) -> Result<Produced>) -> Result<bool> {
+    /// Works and commits; `None` if another attempt was first.
+    fn carry_out(&self, plan: &Plan, work: impl FnOnce(&Self) -> Result<Produced>) -> Result<Option<Commit>> {
         match work(self) {
             Ok(produced) => record(self.store, plan, self.unit, produced),
             // Another process committed the last unit meanwhile and swept up, this attempt's unfinished file as well.
             Err(error) if is_gone(&error) && is_committed(self.store, self.unit.index).unwrap_or(false) => {
-                Ok(false)
+                Ok(None)
             }
             Err(error) => Err(error),
         }
@@ -197,12 +197,12 @@ pub fn run_units(
     for unit in &todo.units {
         interrupt.check()?;
         let attempt = Attempt { unit, store, interrupt, abandoned: &abandoned };
-        outcome.count(attempt.carry_out(plan, &mut work)?);
+        outcome.count(attempt.carry_out(plan, &mut work)?.is_some());
     }
     outcome.close(store, todo)
 }
 
-/// Like [`run_units`] with up to `lanes` units in progress at a time.
+/// Like [`run_units`] with up to `lanes` units in progress at a time; `committed` is told of each unit that is done.
 pub fn run_units_overlapped(
     store: &Store,
     plan: &Plan,
@@ -210,6 +210,7 @@ pub fn run_units_overlapped(
     interrupt: &Interrupt,
     lanes: usize,
     work: impl Fn(&Attempt<'_>) -> Result<Produced> + Sync,
+    committed: impl Fn(&Commit) + Sync,
 ) -> Result<Outcome> {
     let (abandoned, next) = (AtomicBool::new(false), AtomicUsize::new(0));
     let outcome = Mutex::new(Ok(Outcome { done: 0, lost: 0, manifest: None }));
@@ -219,7 +220,10 @@ pub fn run_units_overlapped(
             let done = attempt.check().and_then(|()| attempt.carry_out(plan, &work));
             let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
             match (outcome.as_mut(), done) {
-                (Ok(outcome), Ok(won)) => outcome.count(won),
+                (Ok(outcome), Ok(commit)) => {
+                    commit.iter().for_each(&committed);
+                    outcome.count(commit.is_some());
+                }
                 (Ok(_), Err(error)) => {
                     *outcome = Err(error);
                     abandoned.store(true, Ordering::Relaxed);
@@ -343,7 +347,7 @@ mod tests {
             let slow = |attempt: &Attempt<'_>| overtaken(attempt, &plan);
             let outcome = match lanes {
                 1 => run_units(&store, &plan, &todo, &never, slow),
-                _ => run_units_overlapped(&store, &plan, &todo, &never, lanes, slow),
+                _ => run_units_overlapped(&store, &plan, &todo, &never, lanes, slow, |_| ()),
             };
             let outcome = outcome.unwrap();
             assert_eq!((outcome.done, outcome.lost), (0, 1));
@@ -401,13 +405,17 @@ mod tests {
             4 => Err(Error::Lost { what: "unit 4" }),
             _ => write(attempt),
         };
-        let error = run_units_overlapped(&store, &plan, &todo, &Interrupt::never(), 2, work).unwrap_err();
+        let error =
+            run_units_overlapped(&store, &plan, &todo, &Interrupt::never(), 2, work, |_| ()).unwrap_err();
         assert!(error.to_string().starts_with("unit 4"), "{error}");
         let done = committed(&store).unwrap().len();
         assert!((4..10).contains(&done), "{done}");
         let todo = pending(&store, &plan, Selection::All).unwrap();
-        let outcome = run_units_overlapped(&store, &plan, &todo, &Interrupt::never(), 2, write).unwrap();
-        assert_eq!(outcome.done, 10 - done);
+        let told = Mutex::new(Vec::new());
+        let tell = |commit: &Commit| told.lock().unwrap().push(commit.unit);
+        let outcome =
+            run_units_overlapped(&store, &plan, &todo, &Interrupt::never(), 2, write, tell).unwrap();
+        assert_eq!((outcome.done, told.into_inner().unwrap().len()), (10 - done, 10 - done));
         assert_eq!(outcome.manifest.unwrap().rows, 20);
     }
 

@@ -151,6 +151,25 @@ pub(crate) struct Crawl {
     /// X-Robots-Tag words that opt out; `[]` for none
     #[arg(long, value_name = "WORD,…", help_heading = "Manners", hide_short_help = true)]
     disallowed_header_directives: Option<String>,
+    /// Who is asked for addresses: built-in, system, or name servers [built-in]
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESS,…", help_heading = "Network")]
+    dns: Vec<String>,
+    /// Accept https certificates that are not valid
+    #[arg(
+        long,
+        alias = "ignore_ssl_certificate",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        hide_possible_values = true,
+        value_name = "BOOL",
+        help_heading = "Network"
+    )]
+    ignore_ssl_certificate: Option<bool>,
+    /// Keep metrics for Prometheus in this file
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    prometheus: Option<String>,
     /// Decoding threads [one per core]
     #[arg(long, value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
@@ -211,6 +230,9 @@ impl Crawl {
             ("manners.robots", self.no_robots.then(|| "false".to_owned())),
             ("manners.user_agent_token", self.user_agent_token.as_ref().map(text)),
             ("manners.directives", self.disallowed_header_directives.as_deref().map(words)),
+            ("net.dns", self.dns()),
+            ("net.ignore_ssl_certificate", self.ignore_ssl_certificate.map(|on| on.to_string())),
+            ("run.prometheus", self.prometheus.as_ref().map(text)),
             ("run.threads", self.threads.map(|n| n.to_string())),
         ];
         let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
@@ -229,6 +251,17 @@ fn words(list: &str) -> String {
 fn bare(names: &[String]) -> Vec<String> {
     let around = |c: char| "[]'\" ".contains(c);
     names.iter().map(|name| name.trim_matches(around).to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+impl Crawl {
+    /// One word stays a word, as `system` is no server.
+    fn dns(&self) -> Option<String> {
+        match self.dns.as_slice() {
+            [] => None,
+            [word] => Some(toml::Value::from(word.as_str()).to_string()),
+            servers => Some(toml::Value::from(servers.to_vec()).to_string()),
+        }
+    }
 }
 
 /// Whether a path names a config file.

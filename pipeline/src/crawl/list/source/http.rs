@@ -13,6 +13,7 @@ use url::{Position, Url};
 use super::Object;
 use crate::crawl::address::{Access, Policy};
 use crate::crawl::config::NetConfig;
+use crate::crawl::dns::Dns;
 use crate::reason::Reason;
 use crate::store::wait;
 use crate::{Error, Result};
@@ -90,7 +91,7 @@ fn client(net: &NetConfig, policy: &Policy, access: Access) -> Result<reqwest::C
         .read_timeout(Duration::from_secs(30))
         .redirect(redirect)
         .no_proxy()
-        .dns_resolver(policy.resolver(access))
+        .dns_resolver(policy.resolver(access, &Dns::new(&net.dns)?))
         .build();
     built.map_err(|e| Error::Network { message: e.to_string() })
 }

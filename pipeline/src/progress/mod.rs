@@ -2,16 +2,25 @@
 //!
 //! The first line appears at once. All of it goes to stderr, except `--json`, whose lines are data and go to stdout.
 
+mod tail;
+mod ticker;
+
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle as BarStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle as BarStyle};
+use serde_json::{Map, Value};
+
+pub use tail::Detail;
+use tail::Tail;
+pub(crate) use ticker::Ticker;
 
 /// Time between two lines when nobody watches.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
+/// Time between two JSON records.
+const JSON_EVERY: Duration = Duration::from_secs(5);
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +29,7 @@ pub enum ProgressStyle {
     Bar,
     /// One line every ten seconds.
     Plain,
-    /// JSON lines on stdout every ten seconds.
+    /// JSON lines on stdout every five seconds.
     Json,
     /// Nothing.
     Quiet,
@@ -46,7 +55,7 @@ impl ProgressStyle {
 pub struct Progress {
     shared: Arc<Shared>,
     /// Ends the ticker when the last clone goes.
-    _ticker: Arc<Ticker>,
+    ticker: Arc<Ticker>,
 }
 
 struct Shared {
@@ -60,30 +69,30 @@ struct Shared {
     done: AtomicU64,
     /// 0 = unknown.
     total: AtomicU64,
-    message: Mutex<String>,
-}
-
-struct Ticker {
-    stop: Arc<(Mutex<bool>, Condvar)>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    tail: Arc<Tail>,
 }
 
 impl Progress {
     /// Starts the line. `before` of `total` (if known) are already done.
     pub fn start(style: ProgressStyle, noun: &'static str, total: Option<u64>, before: u64) -> Self {
+        let tail = Arc::new(Tail::default());
         let shared = Arc::new(Shared {
             style,
             noun,
-            bar: (style == ProgressStyle::Bar).then(|| bar(total, before)),
+            bar: (style == ProgressStyle::Bar).then(|| bar(total, before, &tail)),
             started: Instant::now(),
             before: AtomicU64::new(before),
             done: AtomicU64::new(before),
             total: AtomicU64::new(total.unwrap_or(0)),
-            message: Mutex::new(String::new()),
+            tail,
         });
         shared.show();
-        let ticker = Arc::new(Ticker::start(&shared));
-        Self { shared, _ticker: ticker }
+        let state = Arc::clone(&shared);
+        let ticker = match shared.pause() {
+            Some(pause) => Ticker::start("progress", pause, move || state.show()),
+            None => Ticker::idle(),
+        };
+        Self { shared, ticker: Arc::new(ticker) }
     }
 
     /// `n` more are done.
@@ -106,7 +115,7 @@ impl Progress {
         if let Some(bar) = &self.shared.bar {
             bar.set_length(total);
             bar.set_position(before);
-            style(bar, true);
+            style(bar, true, &self.shared.tail);
             bar.reset_eta();
         }
     }
@@ -118,19 +127,33 @@ impl Progress {
 
     /// The free text at the end of the line.
     pub fn message(&self, text: impl Into<String>) {
-        let text = text.into();
-        if let Some(bar) = &self.shared.bar {
-            bar.set_message(text.clone());
-        }
-        *lock(&self.shared.message) = text;
+        self.shared.tail.say(text.into());
     }
 
-    /// A line of talk on stderr that does not disturb the bar; nothing when quiet or JSON.
+    /// Leaves the free text to `source`, which is asked when a line is shown: work that changes thousands of times a
+    /// second need not word each change.
+    pub fn follow(&self, source: impl Fn() -> Detail + Send + Sync + 'static) {
+        self.shared.tail.follow(Box::new(source));
+    }
+
+    /// A record of its own among the JSON lines, `{"type": kind, "version": 1, …}`; nothing in other styles.
+    pub fn event(&self, kind: &str, fields: Map<String, Value>) {
+        if self.shared.style == ProgressStyle::Json {
+            let mut record = record(kind);
+            record.extend(fields);
+            emit(&record);
+        }
+    }
+
+    /// A line of talk on stderr that does not disturb the bar; among JSON lines a record, when quiet nothing.
     pub fn note(&self, text: &str) {
         match (&self.shared.bar, self.shared.style) {
             (Some(bar), _) => bar.println(text),
             (None, ProgressStyle::Plain) => say(text),
-            _ => {}
+            (None, ProgressStyle::Json) => {
+                self.event("note", [("text".to_owned(), text.into())].into_iter().collect());
+            }
+            (None, ProgressStyle::Bar | ProgressStyle::Quiet) => {}
         }
     }
 
@@ -144,7 +167,7 @@ impl Progress {
             Some(_) => {}
             None => self.shared.show(),
         }
-        self._ticker.end();
+        self.ticker.end();
     }
 }
 
@@ -176,85 +199,78 @@ impl Shared {
         if let Some(left) = left.filter(|left| *left > 0) {
             line += &format!(", ETA {}", clock(left));
         }
-        let message = lock(&self.message);
-        if !message.is_empty() {
-            line += &format!(", {message}");
+        let detail = self.tail.detail();
+        if !detail.text.is_empty() {
+            line += &format!(", {}", detail.text);
         }
         line
     }
 
-    fn json(&self) -> String {
+    fn json(&self) -> Map<String, Value> {
         let (done, total, rate, left) = self.numbers();
-        let record = serde_json::json!({
-            "type": "progress", "version": 1, "done": done, "total": total, "unit": self.noun,
-            "rate": (rate * 10.0).round() / 10.0, "eta_s": left, "message": *lock(&self.message),
-        });
-        record.to_string()
+        let Detail { text, fields } = self.tail.detail();
+        let mut record = record("progress");
+        for (key, value) in [
+            ("done", done.into()),
+            ("total", total.into()),
+            ("unit", self.noun.into()),
+            ("rate", ((rate * 10.0).round() / 10.0).into()),
+            ("eta_s", left.into()),
+            ("message", Value::from(text)),
+        ] {
+            record.insert(key.to_owned(), value);
+        }
+        record.extend(fields);
+        record
+    }
+
+    /// Time between two lines, where a thread of ours shows them.
+    fn pause(&self) -> Option<Duration> {
+        match self.style {
+            ProgressStyle::Plain => Some(PLAIN_EVERY),
+            ProgressStyle::Json => Some(JSON_EVERY),
+            ProgressStyle::Bar | ProgressStyle::Quiet => None,
+        }
     }
 
     fn show(&self) {
         match self.style {
             ProgressStyle::Plain => say(&self.line()),
-            // A reader that went away is noticed by the program's own output.
-            ProgressStyle::Json => drop(writeln!(std::io::stdout().lock(), "{}", self.json())),
+            ProgressStyle::Json => emit(&self.json()),
             ProgressStyle::Bar | ProgressStyle::Quiet => {}
         }
     }
 }
 
-impl Ticker {
-    fn start(shared: &Arc<Shared>) -> Self {
-        let stop = Arc::new((Mutex::new(false), Condvar::new()));
-        let ticks = matches!(shared.style, ProgressStyle::Plain | ProgressStyle::Json);
-        let (state, signal) = (Arc::clone(shared), Arc::clone(&stop));
-        let thread = ticks.then(|| {
-            std::thread::Builder::new().name("progress".into()).spawn(move || tick(&state, &signal)).ok()
-        });
-        Self { stop, thread: Mutex::new(thread.flatten()) }
-    }
-
-    fn end(&self) {
-        *lock(&self.stop.0) = true;
-        self.stop.1.notify_all();
-        if let Some(thread) = lock(&self.thread).take() {
-            drop(thread.join());
-        }
-    }
+/// The beginning of a JSON record.
+fn record(kind: &str) -> Map<String, Value> {
+    [("type".to_owned(), kind.into()), ("version".to_owned(), 1.into())].into_iter().collect()
 }
 
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.end();
-    }
+fn emit(record: &Map<String, Value>) {
+    let line = serde_json::to_string(record).unwrap_or_default();
+    // A reader that went away is noticed by the program's own output.
+    drop(writeln!(std::io::stdout().lock(), "{line}"));
 }
 
-fn tick(shared: &Shared, signal: &(Mutex<bool>, Condvar)) {
-    let mut stopped = lock(&signal.0);
-    loop {
-        let waited = signal.1.wait_timeout_while(stopped, PLAIN_EVERY, |stop| !*stop);
-        stopped = waited.unwrap_or_else(PoisonError::into_inner).0;
-        if *stopped {
-            return;
-        }
-        shared.show();
-    }
-}
-
-fn bar(total: Option<u64>, before: u64) -> ProgressBar {
+fn bar(total: Option<u64>, before: u64, tail: &Arc<Tail>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_position(before);
-    style(&bar, total.is_some());
+    style(&bar, total.is_some(), tail);
     bar.reset_eta();
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 
-fn style(bar: &ProgressBar, total: bool) {
+fn style(bar: &ProgressBar, total: bool, tail: &Arc<Tail>) {
     let template = match total {
-        true => "{wide_bar:.cyan} {percent:>3}% {human_pos}/{human_len} {per_sec} ETA {eta} {msg}",
-        false => "{spinner} {human_pos} {per_sec} {msg}",
+        true => "{wide_bar:.cyan} {percent:>3}% {human_pos}/{human_len} {per_sec} ETA {eta} {tail}",
+        false => "{spinner} {human_pos} {per_sec} {tail}",
     };
+    let tail = Arc::clone(tail);
+    let word =
+        move |_: &ProgressState, out: &mut dyn std::fmt::Write| write!(out, "{tail}").unwrap_or_default();
     if let Ok(style) = BarStyle::with_template(template) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("tail", word));
     }
 }
 
@@ -298,12 +314,28 @@ mod tests {
     fn json_lines_are_versioned() {
         let progress = Progress::start(ProgressStyle::Quiet, "row", None, 0);
         progress.set(7);
-        let value: serde_json::Value = serde_json::from_str(&progress.shared.json()).unwrap();
+        let value = Value::from(progress.shared.json());
         assert_eq!(
             (&value["type"], &value["version"], &value["done"]),
             (&"progress".into(), &1.into(), &7.into())
         );
         assert!(value["total"].is_null());
+    }
+
+    #[test]
+    fn what_follows_is_asked_when_a_line_is_shown() {
+        let progress = Progress::start(ProgressStyle::Quiet, "img", Some(10), 0);
+        let asked = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&asked);
+        progress.follow(move || {
+            let text = format!("asked {}", counter.fetch_add(1, Ordering::Relaxed) + 1);
+            Detail { text, fields: [("bytes".to_owned(), 7.into())].into_iter().collect() }
+        });
+        progress.add(5);
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
+        assert!(progress.shared.line().ends_with(", asked 1"));
+        let json = progress.shared.json();
+        assert_eq!((&json["message"], &json["bytes"]), (&"asked 2".into(), &7.into()));
     }
 
     #[test]
