@@ -166,7 +166,7 @@ fn row_of(done: Finished, url: Option<String>, caption: Option<String>, key: Str
             sha256: Some(done.sha256),
             image: Some(done.image),
         },
-        Finished::Failed(Failure { reason, message, rule }) => Row {
+        Finished::Failed(Failure { reason, message, rule, .. }) => Row {
             url,
             caption,
             key,

@@ -2,10 +2,11 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Response, StatusCode, header};
+use reqwest::header::{self, HeaderMap};
+use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -43,11 +44,13 @@ pub(super) struct Failure {
     pub(super) message: Option<String>,
     /// Which rule of the site decided.
     pub(super) rule: Option<String>,
+    /// How long the server asks to be left alone (`Retry-After` of a 429 or 503).
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self { reason, message: None, rule: None }
+        Self { reason, message: None, rule: None, retry_after: None }
     }
 }
 
@@ -99,7 +102,7 @@ impl Fetcher {
                 return Ok(response);
             }
             if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return Err(http_failure(status));
+                return Err(http_failure(status, response.headers()));
             }
             url = target(&url, &response).ok_or(Reason::RedirectInvalid)?;
         }
@@ -140,10 +143,24 @@ fn target(url: &Url, response: &Response) -> Option<Url> {
 }
 
 /// Worded as Python's urllib does, so that tables of img2dataset's messages fit.
-fn http_failure(status: StatusCode) -> Failure {
+fn http_failure(status: StatusCode, headers: &HeaderMap) -> Failure {
     let phrase = status.canonical_reason().unwrap_or("Unknown");
     let message = Some(format!("HTTP Error {}: {phrase}", status.as_u16()));
-    Failure { reason: Reason::of_http_status(status.as_u16()), message, rule: None }
+    let asks = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let retry_after = headers.get(header::RETRY_AFTER).filter(|_| asks).and_then(|value| {
+        let value = value.to_str().ok()?;
+        retry_after(value, SystemTime::now())
+    });
+    Failure { reason: Reason::of_http_status(status.as_u16()), message, rule: None, retry_after }
+}
+
+/// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()),
+    }
 }
 
 fn tell(error: &(dyn StdError + 'static)) -> String {
@@ -197,8 +214,18 @@ mod tests {
 
     #[test]
     fn http_failures_are_worded_as_in_python() {
-        let failure = http_failure(StatusCode::NOT_FOUND);
+        let failure = http_failure(StatusCode::NOT_FOUND, &HeaderMap::new());
         assert_eq!(failure.message.unwrap(), "HTTP Error 404: Not Found");
         assert_eq!(failure.reason, Reason::HttpNotFound);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let seconds = |value| retry_after(value, now).map(|wait| wait.as_secs());
+        assert_eq!(seconds("120"), Some(120));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:50:37 GMT"), Some(60));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0), "it is over");
+        assert_eq!([seconds("soon"), seconds("-1"), seconds("1.5")], [None; 3]);
     }
 }

@@ -13,10 +13,14 @@ mod address;
 mod budget;
 mod collect;
 mod config;
+mod descriptors;
+mod dispatch;
 mod engine;
+mod feed;
 mod fetch;
 mod list;
 mod process;
+mod schedule;
 mod size;
 mod stats;
 mod summary;
@@ -38,8 +42,8 @@ pub use size::ByteSize;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;
 
-/// Units in progress at a time: one starts downloads while the last slow ones of the other come in.
-const LANES: usize = 2;
+/// Units in progress at a time: one starts downloads while the last slow ones of those before it come in.
+const LANES: usize = 4;
 
 /// How a crawl is run, apart from its config.
 #[derive(Clone, Debug)]
@@ -109,6 +113,7 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
     if todo.done() > 0 {
         progress.note(&format!("{} of {} units already done", todo.done(), todo.selected));
     }
+    descriptors::provide(config.net.concurrency)?;
     let layout = layout(config, &plan, &columns)?;
     let parts = Parts { lists, columns, layout, progress: progress.clone(), verbose: options.verbose };
     let engine = Engine::new(config, parts)?;
