@@ -353,12 +353,12 @@ fn run(sets: &[&str], units: &[Vec<(char, Vec<Reason>)>], room: usize, picks: &[
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Whatever fails, whatever is limited, however little room there is: every row is answered.
     #[test]
     fn every_unit_ends(
-        units in proptest::collection::vec(proptest::collection::vec(row(), 1..150), 1..4),
+        units in proptest::collection::vec(proptest::collection::vec(row(), 1..100), 1..4),
         room in 0_usize..60,
         concurrency in 1_usize..20,
         per_host in 0_usize..4,
@@ -379,7 +379,7 @@ proptest! {
     /// A row whose answers are always the same gets the same reason whatever the order, the limits and the room.
     #[test]
     fn the_same_answers_give_the_same_rows(
-        rows in proptest::collection::vec(row(), 1..150),
+        rows in proptest::collection::vec(row(), 1..100),
         room in 0_usize..60, concurrency in 1_usize..20, per_host in 0_usize..4, retries in 0_u32..3,
         picks in proptest::collection::vec(0_usize..50, 100),
     ) {
