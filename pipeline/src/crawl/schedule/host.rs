@@ -106,17 +106,15 @@ pub(super) struct Host {
     units: usize,
     /// No download before this.
     next: Instant,
-    /// The site asked for a pause until then.
-    paused: Option<(Instant, Duration)>,
+    /// The site asked for a pause until then, and in which words.
+    paused: Option<(Instant, String)>,
 }
 
 impl Host {
     pub(super) fn turn(&self, now: Instant, longest: Duration) -> Turn {
-        match self.paused {
-            Some((until, asked)) if until > now + longest => {
-                return Turn::TooLong(format!("Retry-After: {}", asked.as_secs()));
-            }
-            Some((until, _)) if until > now => return Turn::At(until.max(self.next)),
+        match &self.paused {
+            Some((until, rule)) if *until > now + longest => return Turn::TooLong(rule.clone()),
+            Some((until, _)) if *until > now => return Turn::At(self.next.max(*until)),
             _ => {}
         }
         match self.running < self.at_once {
@@ -127,7 +125,7 @@ impl Host {
     }
 
     fn idle(&self, now: Instant) -> bool {
-        let paused = self.paused.is_some_and(|(until, _)| until > now);
+        let paused = self.paused.as_ref().is_some_and(|(until, _)| *until > now);
         self.units == 0 && self.running == 0 && self.next <= now && !paused
     }
 }
@@ -193,19 +191,20 @@ impl Hosts {
 
     /// A download has ended, and the site's robots.txt asks for `crawl_delay` between two.
     pub(super) fn ended(&mut self, id: HostId, started: Instant, crawl_delay: Option<Duration>) {
-        let delay = crawl_delay.unwrap_or_default().min(self.limits.longest);
-        self.change(id, |host| {
-            host.running = host.running.saturating_sub(1);
-            host.next = host.next.max(started + delay);
-        });
+        self.change(id, |host| host.running = host.running.saturating_sub(1));
+        match crawl_delay {
+            Some(delay) if delay > self.limits.longest => self.pause(id, started, delay, "Crawl-delay"),
+            Some(delay) => self.change(id, |host| host.next = host.next.max(started + delay)),
+            None => {}
+        }
     }
 
-    /// The site asks not to be asked for `asked`.
-    pub(super) fn pause(&mut self, id: HostId, now: Instant, asked: Duration) {
+    /// The site asks, by the field `name`, not to be asked for `asked`.
+    pub(super) fn pause(&mut self, id: HostId, now: Instant, asked: Duration, name: &str) {
         let until = now + asked.min(Duration::from_secs(366 * 86_400));
         self.change(id, |host| {
-            if host.paused.is_none_or(|(earlier, _)| earlier < until) {
-                host.paused = Some((until, asked));
+            if host.paused.as_ref().is_none_or(|(earlier, _)| *earlier < until) {
+                host.paused = Some((until, format!("{name}: {}", asked.as_secs())));
             }
         });
     }
@@ -284,10 +283,12 @@ mod tests {
         assert_eq!(turn(&hosts, now + second), Turn::Busy);
         hosts.ended(id, now, Some(5 * second));
         assert_eq!(turn(&hosts, now + second), Turn::At(now + 5 * second), "crawl-delay");
-        hosts.pause(id, now, 20 * second);
-        hosts.pause(id, now, second);
+        hosts.pause(id, now, 20 * second, "Retry-After");
+        hosts.pause(id, now, second, "Retry-After");
         assert_eq!(turn(&hosts, now + second), Turn::At(now + 20 * second), "the longest pause counts");
-        hosts.pause(id, now, Duration::MAX);
+        hosts.ended(id, now, Some(86_400 * second));
+        assert_eq!(turn(&hosts, now), Turn::TooLong("Crawl-delay: 86400".to_owned()));
+        hosts.pause(id, now, Duration::MAX, "Retry-After");
         assert!(matches!(turn(&hosts, now), Turn::TooLong(rule) if rule.starts_with("Retry-After: ")));
     }
 

@@ -193,7 +193,7 @@ impl Schedule {
         self.running = self.running.saturating_sub(1);
         self.hosts.ended(job.host, job.started, crawl_delay);
         if let Some(asked) = failure.as_ref().and_then(|failure| failure.retry_after) {
-            self.hosts.pause(job.host, now, asked);
+            self.hosts.pause(job.host, now, asked, "Retry-After");
         }
         let host = job.host;
         let last = self.settle(job, failure, now);
