@@ -3,6 +3,8 @@
 
 #[path = "pipeline/desk.rs"]
 mod desk;
+#[path = "pipeline/hosts.rs"]
+mod hosts;
 #[path = "pipeline/inputs.rs"]
 mod inputs;
 #[path = "pipeline/manners.rs"]
@@ -280,14 +282,14 @@ fn usage_errors_exit_with_2_and_say_what_is_meant() {
     exit 2
     --- stdout
     --- stderr
-    error: crawl.toml:5:1: unknown key `timout`; known: concurrency, timeout, connect_timeout, first_byte_timeout, min_bytes_per_second, max_bytes, max_redirects, user_agent, allow, resolve, dns, ignore_ssl_certificate
+    error: crawl.toml:5:1: unknown key `timout`; known: concurrency, timeout, connect_timeout, first_byte_timeout, min_bytes_per_second, max_bytes, max_redirects, user_agent, allow, resolve, dns, ignore_ssl_certificate, per_host, per_host_rate, max_site_delay, retries, retry_backoff, breaker
     hint: did you mean `timeout`?
     ");
     insta::assert_snapshot!(told(&desk.run(&["crawl", "links.csv", "--out", "out", "--set", "net.timout=3"])), @r"
     exit 2
     --- stdout
     --- stderr
-    error: --set net.timout=3: unknown key `timout`; known: concurrency, timeout, connect_timeout, first_byte_timeout, min_bytes_per_second, max_bytes, max_redirects, user_agent, allow, resolve, dns, ignore_ssl_certificate
+    error: --set net.timout=3: unknown key `timout`; known: concurrency, timeout, connect_timeout, first_byte_timeout, min_bytes_per_second, max_bytes, max_redirects, user_agent, allow, resolve, dns, ignore_ssl_certificate, per_host, per_host_rate, max_site_delay, retries, retry_backoff, breaker
     hint: did you mean `timeout`?
     ");
     insta::assert_snapshot!(told(&desk.run(&["crawl", "links.csv"])), @r"

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes per permit: a semaphore counts in `u32`.
 const GRAIN: u64 = 4096;
@@ -112,18 +112,28 @@ impl Drop for Room<'_> {
     }
 }
 
-/// Encoded pictures whose turn to be written has not come. Downloads under way always end; only new ones wait here,
-/// and only those that the next block to be written can do without.
+/// Encoded pictures whose turn to be written has not come. Downloads under way always end; how many new ones start is up
+/// to the schedule, by the level.
 #[derive(Debug)]
 pub(super) struct Waiting {
     bytes: AtomicU64,
     limit: u64,
-    less: Notify,
+}
+
+/// How much room there is for pictures that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Enough.
+    Free,
+    /// Less than half: what can be written next comes first.
+    Tight,
+    /// None: only what can be written next.
+    Full,
 }
 
 impl Waiting {
     pub(super) fn new(limit: u64) -> Self {
-        Self { bytes: AtomicU64::new(0), limit, less: Notify::new() }
+        Self { bytes: AtomicU64::new(0), limit }
     }
 
     pub(super) fn add(&self, bytes: u64) {
@@ -132,13 +142,13 @@ impl Waiting {
 
     pub(super) fn written(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.less.notify_one();
     }
 
-    /// Waits until a new download may start: there is room, or nothing can be written before this row is there.
-    pub(super) async fn room(&self, needed: impl Fn() -> bool) {
-        while self.bytes.load(Ordering::Relaxed) > self.limit && !needed() {
-            self.less.notified().await;
+    pub(super) fn level(&self) -> Level {
+        match self.bytes.load(Ordering::Relaxed) {
+            bytes if bytes > self.limit => Level::Full,
+            bytes if bytes > self.limit / 2 => Level::Tight,
+            _ => Level::Free,
         }
     }
 }
@@ -176,6 +186,19 @@ mod tests {
                 tokio::time::timeout(Duration::from_secs(1), bodies.grow(&mut held[0], largest)).await;
             assert!(grown.is_ok(), "{bytes} {downloads} {largest}");
         }
+    }
+
+    #[test]
+    fn pictures_that_wait_fill_their_room() {
+        let waiting = Waiting::new(100);
+        let mut levels = Vec::new();
+        for _ in 0..3 {
+            waiting.add(50);
+            levels.push(waiting.level());
+        }
+        assert_eq!(levels, [Level::Free, Level::Tight, Level::Full]);
+        waiting.written(150);
+        assert_eq!(waiting.level(), Level::Free);
     }
 
     #[test]

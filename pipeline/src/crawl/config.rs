@@ -195,6 +195,23 @@ pub struct NetConfig {
     pub dns: DnsChoice,
     /// Fetch from https servers whose certificate is not valid, too: anybody in between can then change the images.
     pub ignore_ssl_certificate: bool,
+    /// Downloads at a time from one registrable domain; 0: no limit. Unset: 4, and no limit for hosts that `allow` or
+    /// `resolve` name, which are the user's own. Set, it holds for those too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_host: Option<usize>,
+    /// Requests per second to one registrable domain; 0: no limit.
+    pub per_host_rate: f64,
+    /// Longest pause in seconds that a site may ask for by robots.txt's crawl-delay or by Retry-After; what asks for a
+    /// longer one is left alone.
+    pub max_site_delay: f64,
+    /// Further attempts at a row whose failure may pass, at the end of its unit.
+    pub retries: u32,
+    /// Seconds before the second attempt; doubled before each further one.
+    pub retry_backoff: f64,
+    /// Failures or opt-outs of a domain in a row after which its rows of the unit are answered `host_stopped`, save for
+    /// probes; 0: never. Unset: 10, and never for hosts that `allow` or `resolve` name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<u32>,
 }
 
 impl Default for NetConfig {
@@ -217,6 +234,12 @@ impl Default for NetConfig {
             resolve: Vec::new(),
             dns: DnsChoice::default(),
             ignore_ssl_certificate: false,
+            per_host: None,
+            per_host_rate: 0.0,
+            max_site_delay: 30.0,
+            retries: 1,
+            retry_backoff: 1.0,
+            breaker: None,
         }
     }
 }
@@ -272,6 +295,7 @@ pub(super) struct Decides<'a> {
     max_bytes: ByteSize,
     max_redirects: u32,
     manners: manners::Decides<'a>,
+    breaker: Option<u32>,
 }
 
 impl CrawlConfig {
@@ -312,6 +336,9 @@ impl CrawlConfig {
             }
             _ => {}
         }
+        if let Some((key, message)) = self.net.schedule_problem() {
+            return wrong(key, message);
+        }
         if self.image.always_too_large() {
             return wrong("image.size", "gives every picture more pixels than image.max_pixels");
         }
@@ -336,6 +363,27 @@ impl CrawlConfig {
             max_bytes: self.net.max_bytes,
             max_redirects: self.net.max_redirects,
             manners: self.manners.decides(&self.net.user_agent),
+            breaker: self.net.breaker,
+        }
+    }
+}
+
+impl NetConfig {
+    /// The first limit or retry setting that cannot work.
+    fn schedule_problem(&self) -> Option<(&'static str, &'static str)> {
+        let rate = self.per_host_rate;
+        match self {
+            _ if rate != 0.0 && !(1e-4..=1e6).contains(&rate) => {
+                Some(("net.per_host_rate", "is 0 or lies between 0.0001 and 1000000"))
+            }
+            _ if !(0.0..=86_400.0).contains(&self.max_site_delay) => {
+                Some(("net.max_site_delay", "lies between 0 and 86400 seconds"))
+            }
+            _ if self.retries > 100 => Some(("net.retries", "is at most 100")),
+            _ if !(0.0..=3600.0).contains(&self.retry_backoff) => {
+                Some(("net.retry_backoff", "lies between 0 and 3600 seconds"))
+            }
+            _ => None,
         }
     }
 }
@@ -387,6 +435,10 @@ mod tests {
             ("net.first_byte_timeout=-1", "net.first_byte_timeout"),
             ("net.allow=[\"host\"]", "net.allow"),
             ("net.resolve=[\"host\"]", "net.resolve"),
+            ("net.per_host_rate=-1", "net.per_host_rate"),
+            ("net.max_site_delay=1e9", "net.max_site_delay"),
+            ("net.retries=101", "net.retries"),
+            ("net.retry_backoff=-1", "net.retry_backoff"),
             ("run.min_success=2", "run.min_success"),
             ("run.memory_budget=\"1 MiB\"", "run.memory_budget"),
             ("input.urls=[]", "input.urls"),

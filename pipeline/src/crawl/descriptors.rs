@@ -1,41 +1,61 @@
-//! The limit on open files: a crawl has thousands of connections open, and many systems allow 1,024 at first.
+//! Open files: every connection is one, and shells commonly allow 1,024.
 
-/// Raises the limit as far as this process may, and tells what it is now; `None` where there is none.
-#[cfg(unix)]
-pub(super) fn raise() -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::{Error, Result};
 
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return limit.current;
-    }
-    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // macOS reports no upper limit and then refuses it; its own constant OPEN_MAX is 10,240.
-    let modest = Rlimit { current: Some(10_240), maximum: limit.maximum };
-    let raised = setrlimit(Resource::Nofile, most).or_else(|_| setrlimit(Resource::Nofile, modest));
-    match raised {
-        Ok(()) => getrlimit(Resource::Nofile).current,
-        Err(_) => limit.current,
+/// More than any crawl opens.
+const PLENTY: u64 = 1 << 16;
+/// Lists, shards, threads' pipes and connections that are kept open.
+const OTHERS: u64 = 64;
+
+/// Raises the soft limit as far as the hard one allows, as Go's runtime does, and checks that `downloads` at a time fit.
+///
+/// # Errors
+/// [`Error::Config`] when they do not.
+pub(super) fn provide(downloads: usize) -> Result<()> {
+    check(raise(), downloads as u64 + OTHERS)
+}
+
+fn check(limit: Option<u64>, needed: u64) -> Result<()> {
+    match limit {
+        Some(limit) if limit < needed => {
+            let message = format!("needs {needed} open files, and this process may have {limit}");
+            let cure = format!("raise the limit with ulimit -n {needed}, or lower net.concurrency");
+            Err(Error::config("net.concurrency", message).with_hint(cure))
+        }
+        _ => Ok(()),
     }
 }
 
-/// Windows has no such limit.
+/// The limit after raising it; `None`: there is none, or nobody knows.
+#[cfg(unix)]
+pub(super) fn raise() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let current = current?;
+    let wanted = maximum.unwrap_or(PLENTY).min(PLENTY);
+    if current >= wanted {
+        return Some(current);
+    }
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }) {
+        Ok(()) => Some(wanted),
+        Err(_) => Some(current),
+    }
+}
+
 #[cfg(not(unix))]
 pub(super) fn raise() -> Option<u64> {
     None
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use rustix::process::{Resource, getrlimit};
-
-    use super::raise;
+    use super::*;
 
     #[test]
-    fn the_limit_is_raised_and_never_lowered() {
-        let before = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let now = raise().unwrap_or(u64::MAX);
-        assert!(now >= before, "{before} became {now}");
-        assert_eq!(raise().unwrap_or(u64::MAX), now);
+    fn too_few_open_files_are_told_with_the_cure() {
+        let error = check(Some(1024), 4160).unwrap_err();
+        assert!(error.to_string().contains("needs 4160 open files"), "{error}");
+        assert!(error.hint().unwrap().contains("ulimit -n 4160"));
+        assert!(check(None, 4160).is_ok() && provide(1).is_ok());
     }
 }

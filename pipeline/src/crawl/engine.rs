@@ -2,39 +2,43 @@
 //! thread that called writes the rows in input order.
 //!
 //! ```text
-//! list reader ─blocks→ feeder ─┬─ download ─bytes→ decode pool ─┐
-//!                              ├─ download ───────────────────── ┼─rows→ collector → shard
-//!                              └─ …                              ┘
+//! list reader ─blocks→ feeder ─rows→ dispatcher ─┬─ download ─bytes→ decode pool ─┐
+//!                                                ├─ download ───────────────────── ┼─rows→ collector → shard
+//!                                                └─ …                              ┘
 //! ```
-//! Two units overlap: when the feeder of one has started its last download, the next one's begins, so that a few slow
-//! servers at the end of a unit idle nobody.
+//! Units overlap: when nothing of one can be started, the next one's begins, so that slow or limited servers at the
+//! end of a unit idle nobody. What starts when is the business of [`schedule`](super::schedule).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::{Mutex, mpsc};
 
-use super::budget::{Bodies, Held, Pixels, Waiting};
+use super::address::Policy;
+use super::budget::{Bodies, Pixels, Waiting};
 use super::collect::{Collector, Finished};
 use super::config::CrawlConfig;
+use super::dispatch::{Message, dispatch};
 use super::dns::Dns;
-use super::fetch::{Body, Failure, Fetcher};
+use super::feed::{Feeder, Sink, Source};
+use super::fetch::Fetcher;
 use super::list::{Block, Columns, ListFile};
-use super::local::Stored;
-use super::process::process;
+use super::schedule::Window;
 use super::tally::Tally;
-use super::timings::{Phase, Timings};
+use super::timings::Timings;
 use crate::pairs::Layout;
 use crate::progress::Progress;
 use crate::reason::Reason;
-use crate::unit::{Attempt, Produced, Unit};
+use crate::unit::{Attempt, Produced};
 use crate::{Error, Result};
+
+/// Time between two looks whether to go on.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// Everything that the units share.
 pub(super) struct Engine {
@@ -50,23 +54,24 @@ pub(super) struct Engine {
 
 /// What downloads and decoders hold on to.
 pub(super) struct Shared {
-    config: CrawlConfig,
-    fetcher: Fetcher,
-    pool: ThreadPool,
-    /// Downloads at a time.
-    slots: Arc<Semaphore>,
-    bodies: Bodies,
-    pixels: Pixels,
+    pub(super) config: CrawlConfig,
+    pub(super) fetcher: Fetcher,
+    pub(super) policy: Policy,
+    pub(super) pool: ThreadPool,
+    pub(super) bodies: Bodies,
+    pub(super) pixels: Pixels,
     pub(super) waiting: Waiting,
     pub(super) tally: Arc<Tally>,
-    /// Held by the one unit that starts downloads.
-    turn: Mutex<()>,
+    /// Held by the one unit that reads its rows.
+    pub(super) turn: Mutex<()>,
+    /// To the dispatcher.
+    pub(super) post: mpsc::UnboundedSender<Message>,
 }
 
 /// What reaches the collector of a unit.
-enum Event {
-    /// The next rows of the list.
-    Block(Block),
+pub(super) enum Event {
+    /// The next rows of the list, and what they take of the window.
+    Block(Block, usize),
     /// Row `0..` of the unit is done.
     Row(usize, Finished),
     /// The list could not be read.
@@ -92,20 +97,24 @@ impl Engine {
         // Half for pixels, three eighths for bodies, an eighth for pictures that wait for their turn.
         let eighth = config.run.memory_budget.0 / 8;
         let bodies = Bodies::new(3 * eighth, config.net.concurrency, config.net.max_bytes.0);
-        let shared = Shared {
+        let (post, inbox) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
             fetcher: Fetcher::new(&config.net, &config.manners, bodies.clone())?,
+            policy: Policy::new(&config.net)?,
             pool,
-            slots: Arc::new(Semaphore::new(config.net.concurrency)),
             bodies,
             pixels: Pixels::new(4 * eighth),
             waiting: Waiting::new(eighth),
             tally: Arc::new(Tally::new()),
             turn: Mutex::new(()),
+            post,
             config: config.clone(),
-        };
+        });
+        let network = Network::start()?;
+        network.handle.spawn(dispatch(Arc::clone(&shared), inbox));
         Ok(Self {
-            shared: Arc::new(shared),
-            network: Network::start()?,
+            shared,
+            network,
             columns: Arc::new(parts.columns),
             lists: parts.lists.into_iter().map(|list| (list.name.clone(), list)).collect(),
             layout: parts.layout,
@@ -131,42 +140,100 @@ impl Engine {
         let timings = Arc::new(Timings::part(&self.shared.tally.timings));
         let mut collector =
             Collector::start(attempt, &self.layout, self.rows_per_unit, Arc::clone(&timings))?;
-        let source = Source { list, columns: Arc::clone(&self.columns), unit: attempt.unit.clone(), timings };
-        let feeder = feed(Arc::clone(&self.shared), source, collector.front(), events);
-        // Aborting the feeder aborts the downloads it started.
-        let _feeder = AbortOnDrop(self.network.handle.spawn(feeder));
-        self.collect(attempt, &inbox, &mut collector)?;
+        let (front, window) = (collector.front(), Arc::new(Window::new()));
+        let mut read = ReadAhead::new(Arc::clone(&front), Arc::clone(&window));
+        let source = Source { list, columns: Arc::clone(&self.columns), unit: attempt.unit.clone() };
+        let sink = Sink { front, window, events, timings };
+        let _feeder = Feeder::spawn(&self.network.handle, &self.shared, source, sink);
+        self.collect(attempt, &inbox, &mut collector, &mut read)?;
         collector.finish()
     }
 
-    fn collect(&self, attempt: &Attempt<'_>, inbox: &Receiver<Event>, to: &mut Collector) -> Result<()> {
+    fn collect(
+        &self,
+        attempt: &Attempt<'_>,
+        inbox: &Receiver<Event>,
+        to: &mut Collector,
+        read: &mut ReadAhead,
+    ) -> Result<()> {
+        let mut checked = Instant::now();
         loop {
-            attempt.check()?;
-            match inbox.recv_timeout(Duration::from_millis(100)) {
-                Ok(Event::Block(block)) => to.block(block),
+            match inbox.recv_timeout(CHECK_EVERY) {
+                Ok(Event::Block(block, weight)) => {
+                    read.open(block.links.len(), weight);
+                    to.block(block);
+                }
                 Ok(Event::Broken(error)) => return Err(error),
                 Ok(Event::Row(index, done)) => {
-                    let reason = done.reason();
-                    if self.verbose && reason != Reason::Ok {
-                        self.progress.note(&format!("{}: {reason}: {}", to.key(index), to.url(index)));
-                    }
-                    self.shared.tally.row(reason);
-                    to.row(index, done, &self.shared.waiting)?;
-                    self.progress.add(1);
-                    if let Some(advice) = self.shared.tally.remark(reason) {
-                        self.progress.note(&advice);
+                    self.row(index, done, to)?;
+                    if read.advance() {
+                        drop(self.shared.post.send(Message::Written));
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
+            // Not for every row: it costs more than the row's own bookkeeping.
+            if checked.elapsed() >= CHECK_EVERY {
+                attempt.check()?;
+                checked = Instant::now();
+            }
         }
+    }
+
+    fn row(&self, index: usize, done: Finished, to: &mut Collector) -> Result<()> {
+        let reason = done.reason();
+        if self.verbose && reason != Reason::Ok {
+            self.progress.note(&format!("{}: {reason}: {}", to.key(index), to.url(index)));
+        }
+        self.shared.tally.row(reason);
+        to.row(index, done, &self.shared.waiting)?;
+        self.progress.add(1);
+        if let Some(advice) = self.shared.tally.remark(reason) {
+            self.progress.note(&advice);
+        }
+        Ok(())
+    }
+}
+
+/// The blocks between the reader of a unit and its writer.
+struct ReadAhead {
+    /// The first row that is not written.
+    front: Arc<AtomicUsize>,
+    window: Arc<Window>,
+    /// Rows and weight of each.
+    open: VecDeque<(usize, usize)>,
+    /// Where `open` begins.
+    first: usize,
+}
+
+impl ReadAhead {
+    fn new(front: Arc<AtomicUsize>, window: Arc<Window>) -> Self {
+        Self { front, window, open: VecDeque::new(), first: 0 }
+    }
+
+    fn open(&mut self, rows: usize, weight: usize) {
+        self.open.push_back((rows, weight));
+    }
+
+    /// Gives back the room of what was written; whether there was any.
+    fn advance(&mut self) -> bool {
+        let (front, before) = (self.front.load(Ordering::Relaxed), self.first);
+        while let Some(&(rows, weight)) = self.open.front()
+            && self.first + rows <= front
+        {
+            self.window.give_back(weight);
+            self.first += rows;
+            self.open.pop_front();
+        }
+        self.first > before
     }
 }
 
 /// The I/O threads.
 struct Network {
     handle: Handle,
+    /// `None` once it is being dropped.
     runtime: Option<Runtime>,
 }
 
@@ -187,117 +254,6 @@ impl Drop for Network {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
-        }
-    }
-}
-
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The rows of a unit.
-struct Source {
-    list: ListFile,
-    columns: Arc<Columns>,
-    unit: Unit,
-    timings: Arc<Timings>,
-}
-
-/// Reads the list and starts downloads as slots and memory allow; `front` is the first row that is not written.
-async fn feed(shared: Arc<Shared>, source: Source, front: Arc<AtomicUsize>, events: Sender<Event>) {
-    let turn = shared.turn.lock().await;
-    let timings = Arc::clone(&source.timings);
-    let (blocks, mut inbox) = mpsc::channel(16);
-    let reader = move || {
-        let Source { list, columns, unit, .. } = source;
-        let read = list.read(&columns, &unit, &mut |block| blocks.blocking_send(Ok(block)).is_ok());
-        if let Err(error) = read {
-            // Nobody listens once the unit is given up.
-            drop(blocks.blocking_send(Err(error)));
-        }
-    };
-    tokio::task::spawn_blocking(reader);
-    let mut downloads = JoinSet::new();
-    let mut first = 0;
-    while let Some(block) = inbox.recv().await {
-        let mut block = match block {
-            Ok(block) => block,
-            Err(error) => return drop(events.send(Event::Broken(error))),
-        };
-        let links = block.links.clone();
-        let count = links.len();
-        // Only the downloads hold on to images that are there: a block stays until its last row is written.
-        let mut stored = std::mem::take(&mut block.stored).into_iter();
-        drop(events.send(Event::Block(block)));
-        for (index, link) in (first..).zip(links) {
-            let stored = stored.next();
-            match link {
-                Err(reason) => drop(events.send(Event::Row(index, Finished::failed(reason.into())))),
-                Ok(url) => {
-                    shared.waiting.room(|| front.load(Ordering::Relaxed) >= first).await;
-                    let Ok(slot) = Arc::clone(&shared.slots).acquire_owned().await else { return };
-                    let Some(held) = shared.bodies.start().await else { return };
-                    let row = Link { url, stored, index, timings: Arc::clone(&timings) };
-                    downloads.spawn(download(Arc::clone(&shared), row, slot, held, events.clone()));
-                }
-            }
-            while downloads.try_join_next().is_some() {}
-        }
-        first += count;
-    }
-    drop(turn);
-    drop(events);
-    while downloads.join_next().await.is_some() {}
-}
-
-/// A row to be downloaded.
-struct Link {
-    url: String,
-    /// The image, where it is there already.
-    stored: Option<Stored>,
-    index: usize,
-    timings: Arc<Timings>,
-}
-
-async fn download(
-    shared: Arc<Shared>,
-    link: Link,
-    slot: OwnedSemaphorePermit,
-    held: Held,
-    events: Sender<Event>,
-) {
-    let Link { url, stored, index, timings } = link;
-    let flight = shared.tally.begin();
-    let fetched = match stored {
-        Some(stored) => stored.read(&shared.bodies, held, shared.config.net.max_bytes.0).await,
-        None => shared.fetcher.fetch(&url, held, &timings).await,
-    };
-    drop((flight, slot));
-    // A closed channel means that the unit was given up.
-    match fetched {
-        Err(failure) => drop(events.send(Event::Row(index, Finished::failed(failure)))),
-        Ok(body) => {
-            shared.tally.downloaded(body.bytes.len() as u64);
-            let worker = Arc::clone(&shared);
-            shared.pool.spawn(move || {
-                let Body { bytes, held } = body;
-                let started = Instant::now();
-                let image = process(&bytes, &worker.config.image, &worker.pixels);
-                timings.record(Phase::Decode, started.elapsed());
-                drop((bytes, held));
-                let done =
-                    image.map_or_else(|reason| Finished::failed(Failure::from(reason)), Finished::Image);
-                worker.waiting.add(done.bytes());
-                if let Err(unsent) = events.send(Event::Row(index, done))
-                    && let Event::Row(_, done) = unsent.0
-                {
-                    worker.waiting.written(done.bytes());
-                }
-            });
         }
     }
 }

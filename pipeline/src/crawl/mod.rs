@@ -15,9 +15,11 @@ mod budget;
 mod collect;
 mod config;
 mod descriptors;
+mod dispatch;
 mod dns;
 mod doctor;
 mod engine;
+mod feed;
 mod fetch;
 mod list;
 mod local;
@@ -27,6 +29,7 @@ mod manners;
 mod name_server;
 mod process;
 mod prometheus;
+mod schedule;
 mod size;
 mod stats;
 mod summary;
@@ -60,8 +63,8 @@ pub use size::ByteSize;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;
 
-/// Units in progress at a time: one starts downloads while the last slow ones of the other come in.
-const LANES: usize = 2;
+/// Units in progress at a time: one starts downloads while the last slow ones of those before it come in.
+const LANES: usize = 4;
 
 /// Lists that are looked at at a time.
 const LOOKING: usize = 8;
@@ -137,6 +140,7 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
     if config.manners.contact.is_empty() {
         progress.note(manners::NO_CONTACT);
     }
+    descriptors::provide(config.net.concurrency)?;
     let layout = layout(config, &plan, &columns)?;
     let parts = Parts { lists, columns, layout, progress: progress.clone(), verbose: options.verbose };
     let engine = Engine::new(config, parts)?;

@@ -136,6 +136,12 @@ pub(crate) struct Crawl {
     /// Seconds for a whole download [10]
     #[arg(long, value_name = "S", help_heading = "Network")]
     timeout: Option<f64>,
+    /// Downloads at a time from one domain, 0: no limit [4; hosts of --allow: no limit]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    per_host: Option<usize>,
+    /// Further attempts where a failure may pass, at the end of a shard [1]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    retries: Option<u32>,
     /// Private address that may be asked
     #[arg(long, value_name = "HOST:PORT", help_heading = "Network")]
     allow: Vec<String>,
@@ -225,6 +231,8 @@ impl Crawl {
             ("image.encode_quality", self.encode_quality.map(|n| n.to_string())),
             ("net.concurrency", self.concurrency.map(|n| n.to_string())),
             ("net.timeout", self.timeout.map(|s| toml::Value::from(s).to_string())),
+            ("net.per_host", self.per_host.map(|n| n.to_string())),
+            ("net.retries", self.retries.map(|n| n.to_string())),
             ("net.allow", list(&self.allow)),
             ("manners.contact", self.contact.as_ref().map(text)),
             ("manners.robots", self.no_robots.then(|| "false".to_owned())),

@@ -10,6 +10,7 @@ mod limits;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Response, header};
@@ -61,6 +62,11 @@ impl Fetcher {
 
     pub(super) fn dns(&self) -> &Dns {
         self.clients.dns()
+    }
+
+    /// The pause between two requests that the site of `url` asks for, once its robots.txt is known.
+    pub(super) fn site_delay(&self, url: &str) -> Option<Duration> {
+        self.manners.crawl_delay(&Url::parse(url).ok()?)
     }
 
     /// Fetches `url`; time spent waiting for memory, or for what a site says about crawling, does not count against

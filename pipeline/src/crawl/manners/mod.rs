@@ -108,7 +108,6 @@ impl Manners {
     }
 
     /// The pause between two requests that the site of `url` asks for, once it is known.
-    #[expect(dead_code, reason = "for the scheduler of hosts")]
     pub(super) fn crawl_delay(&self, url: &Url) -> Option<Duration> {
         match self.robots.as_ref()?.peek(&site(url))?.as_ref() {
             Access::By(robots) => robots.crawl_delay(),
