@@ -40,7 +40,6 @@ pub(super) struct Engine {
     columns: Arc<Columns>,
     lists: BTreeMap<String, ListFile>,
     layout: Layout,
-    rows_per_unit: u64,
     progress: Progress,
     verbose: bool,
 }
@@ -106,7 +105,6 @@ impl Engine {
             columns: Arc::new(parts.columns),
             lists: parts.lists.into_iter().map(|list| (list.path.display().to_string(), list)).collect(),
             layout: parts.layout,
-            rows_per_unit: config.output.rows_per_unit,
             progress: parts.progress,
             verbose: parts.verbose,
         })
@@ -121,7 +119,7 @@ impl Engine {
         let unknown = || Error::input(&attempt.unit.file, "the plan names a list that the config does not");
         let list = self.lists.get(&attempt.unit.file).ok_or_else(unknown)?.clone();
         let (events, inbox) = channel();
-        let mut collector = Collector::start(attempt, &self.layout, self.rows_per_unit)?;
+        let mut collector = Collector::start(attempt, &self.layout, &self.shared.config.output)?;
         let source = Source { list, columns: Arc::clone(&self.columns), unit: attempt.unit.clone() };
         let feeder = feed(Arc::clone(&self.shared), source, collector.front(), events);
         // Aborting the feeder aborts the downloads it started.

@@ -16,6 +16,7 @@ mod config;
 mod engine;
 mod fetch;
 mod list;
+mod output;
 mod process;
 mod size;
 mod stats;
@@ -34,6 +35,7 @@ pub use config::{CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig,
 use engine::{Engine, Parts};
 pub use list::ListFormat;
 use list::{Columns, ListFile};
+pub use output::OutputFormat;
 pub use size::ByteSize;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;
@@ -96,6 +98,7 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
     let earlier = Store::open(&config.output.path).and_then(|store| Plan::load(&store)).ok();
     let Survey { plan, lists, columns } = survey(config, earlier.as_ref())?;
     let store = Store::create(&config.output.path)?;
+    unit::refuse_foreign(&store)?;
     if options.fresh {
         unit::start_over(&store)?;
     }
@@ -164,7 +167,8 @@ fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
         }
         inputs.push(input(list, config.output.rows_per_unit, earlier)?);
     }
-    let plan = Plan::new(FORMAT, &decides, inputs, config.output.rows_per_unit)?;
+    let plan = Plan::new(FORMAT, &decides, inputs, config.output.rows_per_unit)?
+        .with_digits(config.output.shard_digits);
     let columns = columns.ok_or_else(|| Error::config("input.urls", "no link list given"))?;
     Ok(Survey { plan, lists, columns })
 }

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::progress::clock;
 use crate::reason::Reason;
 use crate::store::Store;
-use crate::unit::{self, Manifest, Outcome, Plan, Selection, Todo};
+use crate::unit::{self, Commit, Manifest, Outcome, Plan, Selection, Todo};
 
 /// A class of failure above this share of the rows gets its advice printed.
 const LOUD: f64 = 0.3;
@@ -146,7 +146,7 @@ fn totals(store: &Store) -> Result<(Counts, u64, u64, usize)> {
         }
     }
     let rows = commits.iter().map(|commit| commit.rows).sum();
-    let bytes = commits.iter().map(|commit| commit.bytes).sum();
+    let bytes = commits.iter().map(Commit::bytes).sum();
     Ok((counts, rows, bytes, commits.len()))
 }
 

@@ -3,8 +3,11 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pipeline::cli::Common;
+use pipeline::crawl::OutputFormat;
 use pipeline::picture::{EncodeFormat, ResizeMode};
 use pipeline::unit::Selection;
+
+use crate::img2dataset::Img2dataset;
 
 /// From links to image-text pairs
 #[derive(Parser)]
@@ -52,10 +55,23 @@ pub(crate) enum Command {
 The same command again continues where it stopped. Ctrl-C stops at the next safe point.")]
 pub(crate) struct Crawl {
     /// A config file (.toml) or a link list (.parquet .csv .tsv .jsonl .txt, or a folder of them)
-    pub(crate) input: String,
-    /// Folder for the shards
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    #[arg(required_unless_present = "url_list")]
+    input: Option<String>,
+    /// Folder for the shards, or a bucket: s3://…, gs://…, az://…
+    #[arg(long, alias = "output-folder", value_name = "DIR", help_heading = "Output")]
     out: Option<String>,
+    /// Where the pictures go [parquet]
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "parquet|webdataset|files|dummy",
+        help_heading = "Output"
+    )]
+    output_format: Option<OutputFormat>,
+    /// Digits of a shard's number
+    #[arg(long, alias = "oom-shard-count", hide = true, value_name = "N", help_heading = "Output")]
+    shard_digits: Option<usize>,
     /// Rows in a shard [10000]
     #[arg(long, alias = "number-sample-per-shard", value_name = "N", help_heading = "Output")]
     rows_per_unit: Option<u64>,
@@ -108,22 +124,34 @@ pub(crate) struct Crawl {
     #[arg(long, value_name = "HOST:PORT", help_heading = "Network")]
     allow: Vec<String>,
     /// Decoding threads [one per core]
-    #[arg(long, value_name = "N", help_heading = "Run")]
+    #[arg(long, alias = "processes-count", value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
     /// Work on this unit alone; `env` takes its number from the array job
     #[arg(long, value_name = "N|env", help_heading = "Run", conflicts_with = "fresh")]
     pub(crate) unit: Option<Selection>,
     /// Delete the shards of an earlier plan in the folder and start over
     #[arg(long, help_heading = "Run")]
-    pub(crate) fresh: bool,
+    fresh: bool,
+    #[command(flatten)]
+    pub(crate) img2dataset: Img2dataset,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
 impl Crawl {
+    /// The config file or link list.
+    pub(crate) fn input(&self) -> &str {
+        self.input.as_deref().or(self.img2dataset.url_list.as_deref()).unwrap_or_default()
+    }
+
     /// Whether the input is a config file.
     pub(crate) fn is_config(&self) -> bool {
-        is_toml(&self.input)
+        is_toml(self.input())
+    }
+
+    /// Whether to start over.
+    pub(crate) fn fresh(&self) -> bool {
+        self.fresh || self.img2dataset.overwrite()
     }
 
     /// The flags as settings, then the `--set`s, which win.
@@ -133,10 +161,15 @@ impl Crawl {
             |values: &[String]| (!values.is_empty()).then(|| toml::Value::from(values.to_vec()).to_string());
         let name =
             |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
-        let input = (!self.is_config()).then(|| text(&self.input));
+        let input = (!self.is_config()).then(|| toml::Value::from(self.input()).to_string());
+        // Whoever names the list as img2dataset does expects its defaults.
+        let defaults = self.img2dataset.url_list.as_ref().map(|_| ());
+        let format = self.output_format.or_else(|| defaults.map(|()| OutputFormat::Files));
         let flags = [
             ("input.urls", input),
-            ("output.path", self.out.as_ref().map(text)),
+            ("output.path", self.out.as_ref().map(text).or_else(|| defaults.map(|()| "images".to_owned()))),
+            ("output.format", name(format.and_then(|format| format.to_possible_value()))),
+            ("output.shard_digits", self.shard_digits.map(|n| n.to_string())),
             ("output.rows_per_unit", self.rows_per_unit.map(|n| n.to_string())),
             ("input.url_col", self.url_col.as_ref().map(text)),
             ("input.caption_col", self.caption_col.as_ref().map(text)),

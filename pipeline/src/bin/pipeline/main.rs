@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod img2dataset;
 mod show;
 
 use std::process::ExitCode;
