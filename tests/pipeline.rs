@@ -1,6 +1,8 @@
 //! The program `pipeline` against a server on loopback: what it writes, what it says, and what a kill does to it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
+#[path = "pipeline/bucket.rs"]
+mod bucket;
 #[path = "pipeline/desk.rs"]
 mod desk;
 #[path = "pipeline/hosts.rs"]
@@ -13,6 +15,10 @@ mod manners;
 mod name_server;
 #[path = "pipeline/network.rs"]
 mod network;
+#[path = "pipeline/outputs.rs"]
+mod outputs;
+#[path = "pipeline/python.rs"]
+mod python;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -446,7 +452,7 @@ fn a_folder_shows_its_schema_and_counts() {
     let json: Value = serde_json::from_slice(&desk.run(&["show", "out", "--json"]).stdout).unwrap();
     assert_eq!((&json["type"], &json["version"], &json["rows"]), (&"show".into(), &1.into(), &2.into()));
     assert_eq!(text(&desk.run(&["status", "out"]).stdout), "1 of 1 units done, 2 of 2 rows\n");
-    let shard = format!("out/{}", desk.commits("out")[0].file);
+    let shard = format!("out/{}", desk.commits("out")[0].table().unwrap());
     assert!(text(&desk.run(&["show", &shard]).stdout).contains("http_not_found: 1"));
     assert_eq!(desk.run(&["status", "."]).status.code(), Some(2));
 }

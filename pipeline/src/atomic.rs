@@ -14,6 +14,8 @@ use crate::{Error, Result};
 
 /// Ending of the temporary names; [`crate::unit::finish`] removes what a killed process left behind.
 pub const TEMPORARY: &str = ".tmp";
+/// Threads that sync many small files.
+const SYNCS: usize = 16;
 
 /// Writes `bytes` to `path`, replacing what is there; creates the folder.
 pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
@@ -75,8 +77,37 @@ fn publish(file: BufWriter<File>, temporary: &Path, path: &Path) -> io::Result<(
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
     drop(file);
-    std::fs::rename(temporary, path)?;
-    sync_folder(path)
+    rename(temporary, path)
+}
+
+/// Gives a file or folder another name and makes that durable.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_folder(to)
+}
+
+/// Writes a new file of a folder that gets its name, and so its readers, later; [`sync_all`] comes before that.
+pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(bytes)
+}
+
+/// Makes many small files of a folder durable. Several at a time: file systems sync them together.
+pub(crate) fn sync_all(folder: &Path, names: &[String]) -> Result<()> {
+    let sync = |names: &[String]| {
+        names.iter().try_for_each(|name| {
+            let path = folder.join(name);
+            let synced = OpenOptions::new().write(true).open(&path).and_then(|file| file.sync_all());
+            synced.map_err(|e| Error::io(path, e))
+        })
+    };
+    std::thread::scope(|scope| {
+        let chunks = names.chunks(names.len().div_ceil(SYNCS).max(1));
+        let threads: Vec<_> = chunks.map(|names| scope.spawn(|| sync(names))).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
+    sync_folder(&folder.join("any")).map_err(|e| Error::io(folder, e))
 }
 
 /// Makes the rename itself durable; on systems where a folder cannot be opened there is nothing to sync.

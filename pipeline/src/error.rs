@@ -135,6 +135,7 @@ impl Error {
         match self {
             Self::Interrupted { code } => *code,
             Self::Io { source, .. } => io_failure::exit_code(source.kind()),
+            Self::Store { .. } if self.is_not_found() => 2,
             Self::Store { .. } | Self::Write { .. } | Self::Network { .. } | Self::Lost { .. } => 75,
             Self::Config { .. }
             | Self::Input { .. }
@@ -157,7 +158,17 @@ impl Error {
                 Some("the file may be cut short: compare its size with the original".into())
             }
             _ if self.disk_full() => Some(io_failure::FREE_SPACE.into()),
+            Self::Store { location, source } => crate::store::hint(location, source),
             _ => None,
+        }
+    }
+
+    /// Whether a file was not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            Self::Store { source, .. } => matches!(source, object_store::Error::NotFound { .. }),
+            _ => false,
         }
     }
 

@@ -22,6 +22,7 @@ pub mod io_failure;
 pub mod pairs;
 pub mod picture;
 pub mod progress;
+mod python_json;
 pub mod reason;
 pub mod settings;
 pub mod store;

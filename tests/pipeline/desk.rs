@@ -142,7 +142,9 @@ impl Desk {
 
     /// The shards of a folder, by unit.
     pub(crate) fn shards(&self, out: &str) -> BTreeMap<usize, Vec<u8>> {
-        let read = |commit: Commit| (commit.unit, std::fs::read(self.path(out).join(commit.file)).unwrap());
+        let read = |commit: Commit| {
+            (commit.unit, std::fs::read(self.path(out).join(commit.table().unwrap())).unwrap())
+        };
         self.commits(out).into_iter().map(read).collect()
     }
 

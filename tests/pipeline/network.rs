@@ -71,7 +71,7 @@ fn json_lines_tell_of_units_and_of_what_stands_out() {
     assert_eq!(units, [0, 1, 2]);
     let first = of("unit").into_iter().find(|unit| unit["unit"] == 0).unwrap();
     assert_eq!((&first["rows"], &first["counts"]["ok"]), (&50.into(), &50.into()));
-    assert_eq!(first["file"], desk.commits("out")[0].file);
+    assert_eq!(first["files"][0], desk.commits("out")[0].files[0].name);
     let last = *of("progress").last().unwrap();
     assert_eq!((&last["done"], &last["counts"]["not_image"]), (&120.into(), &60.into()));
     assert!(last["downloaded_bytes"].as_u64().unwrap() > 0, "{last}");

@@ -192,6 +192,6 @@ pub(crate) fn bytes_of(folder: &Path) -> Vec<Vec<u8>> {
     committed(&store)
         .unwrap()
         .iter()
-        .map(|commit| std::fs::read(folder.join(&commit.file)).unwrap())
+        .map(|commit| std::fs::read(folder.join(commit.table().unwrap())).unwrap())
         .collect()
 }

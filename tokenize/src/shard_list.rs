@@ -40,7 +40,7 @@ pub(crate) fn committed(folder: &Path) -> Result<Option<Vec<PathBuf>>> {
     }
     let store = Store::open(&folder.to_string_lossy())?;
     let commits = unit::committed(&store)?;
-    Ok(Some(commits.into_iter().map(|commit| folder.join(commit.file)).collect()))
+    Ok(Some(commits.iter().filter_map(|commit| Some(folder.join(commit.table()?))).collect()))
 }
 
 fn parquet_files(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::budget::Waiting;
+use super::config::OutputConfig;
 use super::fetch::Failure;
 use super::list::Block;
+use super::output::UnitOutput;
 use super::process::Processed;
 use super::stats::UnitStats;
 use super::timings::Timings;
-use crate::pairs::{Layout, PairWriter, Row};
+use crate::pairs::{Layout, Row};
 use crate::reason::Reason;
-use crate::unit::{Attempt, Produced, ShardWriter};
+use crate::unit::{Attempt, Produced};
 use crate::{Error, Result};
 
 /// What became of a row.
@@ -52,13 +54,19 @@ struct Open {
 
 /// Collects the rows of a unit and writes whole blocks.
 pub(super) struct Collector {
-    writer: PairWriter<ShardWriter>,
+    output: UnitOutput,
     stats: UnitStats,
     open: VecDeque<Open>,
     /// Row of the unit at which `open` begins; the feeder watches it.
     first: Arc<AtomicUsize>,
-    unit: usize,
+    keys: Keys,
     rows: u64,
+}
+
+/// How the rows of a unit are numbered.
+struct Keys {
+    /// The unit's number in file names.
+    label: String,
     rows_per_unit: u64,
 }
 
@@ -66,18 +74,16 @@ impl Collector {
     pub(super) fn start(
         attempt: &Attempt<'_>,
         layout: &Layout,
-        rows_per_unit: u64,
+        output: &OutputConfig,
         timings: Arc<Timings>,
     ) -> Result<Self> {
-        let name = format!("the shard of unit {}", attempt.unit.index);
         Ok(Self {
-            writer: PairWriter::new(attempt.shard("parquet")?, layout, &name)?,
+            output: UnitOutput::start(attempt, layout, output.format)?,
             stats: UnitStats::start(timings),
             open: VecDeque::new(),
             first: Arc::default(),
-            unit: attempt.unit.index,
+            keys: Keys { label: attempt.label().to_owned(), rows_per_unit: output.rows_per_unit },
             rows: attempt.unit.rows,
-            rows_per_unit,
         })
     }
 
@@ -92,7 +98,7 @@ impl Collector {
 
     /// The key of a row, as img2dataset numbers it.
     pub(super) fn key(&self, index: usize) -> String {
-        key(self.unit, index, self.rows_per_unit)
+        self.keys.key(index)
     }
 
     /// The URL of a row that is not written yet.
@@ -140,26 +146,22 @@ impl Collector {
         let cells = open.block.links.into_iter().zip(open.block.captions);
         let mut rows = Vec::with_capacity(count);
         for (i, (done, (link, caption))) in open.rows.into_iter().flatten().zip(cells).enumerate() {
-            let row = row_of(
-                done,
-                link.ok().filter(|url| !url.is_empty()),
-                caption,
-                key(self.unit, self.first() + i, self.rows_per_unit),
-            );
+            let url = link.ok().filter(|url| !url.is_empty());
+            let row = row_of(done, url, caption, self.key(self.first() + i));
             self.stats.count(&row);
             rows.push(row);
         }
         self.first.fetch_add(count, Ordering::Relaxed);
-        self.writer.write(&open.block.extra, &rows)
+        self.output.write(&open.block.extra, &rows)
     }
 
-    /// Ends the shard once every row of the unit is written.
+    /// Ends the unit's files once every row of it is written.
     pub(super) fn finish(self) -> Result<Produced> {
-        let (shard, rows) = self.writer.close()?;
+        let (files, rows) = self.output.close()?;
         if rows != self.rows || !self.open.is_empty() {
             return Err(Error::Lost { what: "a download" });
         }
-        shard.finish(rows, self.stats.by_code(), self.stats.to_json())
+        Ok(Produced { files, rows, counts: self.stats.by_code(), stats: self.stats.to_json() })
     }
 }
 
@@ -192,12 +194,14 @@ fn row_of(done: Finished, url: Option<String>, caption: Option<String>, key: Str
     }
 }
 
-/// Shard number in five digits, then the row in as many as `rows_per_unit` needs: `000010005`.
-fn key(unit: usize, row: usize, rows_per_unit: u64) -> String {
-    let digits = rows_per_unit.saturating_sub(1).checked_ilog10().map_or(0, |n| n as usize + 1);
-    match digits {
-        0 => format!("{unit:05}"),
-        _ => format!("{unit:05}{row:0digits$}"),
+impl Keys {
+    /// The unit's number, then the row in as many digits as `rows_per_unit` needs: `000010005`.
+    fn key(&self, row: usize) -> String {
+        let digits = self.rows_per_unit.saturating_sub(1).checked_ilog10().map_or(0, |n| n as usize + 1);
+        match digits {
+            0 => self.label.clone(),
+            _ => format!("{}{row:0digits$}", self.label),
+        }
     }
 }
 
@@ -207,10 +211,11 @@ mod tests {
 
     #[test]
     fn keys_are_numbered_as_in_img2dataset() {
-        assert_eq!(key(1, 5, 10_000), "000010005");
-        assert_eq!(key(3, 7, 100), "0000307");
-        assert_eq!(key(0, 39, 40), "0000039");
-        assert_eq!(key(12, 0, 1), "00012");
-        assert_eq!(key(12, 1, 2), "000121");
+        let key = |label: &str, row, rows_per_unit| Keys { label: label.into(), rows_per_unit }.key(row);
+        assert_eq!(key("00001", 5, 10_000), "000010005");
+        assert_eq!(key("00003", 7, 100), "0000307");
+        assert_eq!(key("00000", 39, 40), "0000039");
+        assert_eq!(key("00012", 0, 1), "00012");
+        assert_eq!(key("012", 1, 2), "0121");
     }
 }

@@ -6,6 +6,7 @@ use super::address::Policy;
 use super::dns::DnsChoice;
 use super::list::{ListFormat, RetryFailed};
 use super::manners::{self, MannersConfig};
+use super::output::OutputFormat;
 use super::size::ByteSize;
 use crate::picture::{DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, ResizeMode, ResizeOptions};
 use crate::{Error, Result};
@@ -248,15 +249,39 @@ impl Default for NetConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputConfig {
-    /// The folder.
+    /// A folder, or a bucket as `s3://…`, `gs://…`, `az://…`.
     pub path: String,
+    /// Where the pictures go.
+    pub format: OutputFormat,
     /// Rows in a shard: what a kill can cost, what a cluster hands out.
     pub rows_per_unit: u64,
+    /// Digits of a shard's number in names and keys.
+    pub shard_digits: usize,
 }
 
 impl Default for OutputConfig {
     fn default() -> Self {
-        Self { path: String::new(), rows_per_unit: 10_000 }
+        Self { path: String::new(), format: OutputFormat::Parquet, rows_per_unit: 10_000, shard_digits: 5 }
+    }
+}
+
+impl OutputConfig {
+    fn validate(&self) -> Result<()> {
+        if self.format == OutputFormat::Tfrecord {
+            let error = Error::config("output.format", "tfrecord is not written");
+            return Err(error.with_hint("choose parquet or webdataset, which hold the same rows"));
+        }
+        if self.path.starts_with("http://") || self.path.starts_with("https://") {
+            let error = Error::config("output.path", format!("{} can be read, not written", self.path));
+            return Err(error.with_hint("name a folder or a bucket: s3://…, gs://…, az://…"));
+        }
+        if self.rows_per_unit == 0 {
+            return Err(Error::config("output.rows_per_unit", "must be at least 1"));
+        }
+        if !(1..=12).contains(&self.shard_digits) {
+            return Err(Error::config("output.shard_digits", "lies between 1 and 12"));
+        }
+        Ok(())
     }
 }
 
@@ -292,6 +317,8 @@ pub(super) struct Decides<'a> {
     quoting: bool,
     retry_failed: &'a RetryFailed,
     image: &'a ImageConfig,
+    output: OutputFormat,
+    shard_digits: usize,
     max_bytes: ByteSize,
     max_redirects: u32,
     manners: manners::Decides<'a>,
@@ -311,12 +338,10 @@ impl CrawlConfig {
                 Error::config("output.path", "no output folder given").with_hint("add --out data/pairs")
             );
         }
+        self.output.validate()?;
         match self {
             _ if self.image.size == 0 || self.image.size > 65_535 => {
                 return wrong("image.size", "lies between 1 and 65535");
-            }
-            _ if self.output.rows_per_unit == 0 => {
-                return wrong("output.rows_per_unit", "must be at least 1");
             }
             _ if self.net.concurrency == 0 => return wrong("net.concurrency", "must be at least 1"),
             _ if !seconds(self.net.timeout) => {
@@ -360,6 +385,8 @@ impl CrawlConfig {
             quoting: self.input.quoting,
             retry_failed: &self.input.retry_failed,
             image: &self.image,
+            output: self.output.format,
+            shard_digits: self.output.shard_digits,
             max_bytes: self.net.max_bytes,
             max_redirects: self.net.max_redirects,
             manners: self.manners.decides(&self.net.user_agent),
@@ -440,6 +467,10 @@ mod tests {
             ("net.retries=101", "net.retries"),
             ("net.retry_backoff=-1", "net.retry_backoff"),
             ("run.min_success=2", "run.min_success"),
+            ("output.format=tfrecord", "output.format"),
+            ("output.path=http://host/pairs", "output.path"),
+            ("output.rows_per_unit=0", "output.rows_per_unit"),
+            ("output.shard_digits=0", "output.shard_digits"),
             ("run.memory_budget=\"1 MiB\"", "run.memory_budget"),
             ("input.urls=[]", "input.urls"),
         ] {

@@ -47,7 +47,6 @@ pub(super) struct Engine {
     columns: Arc<Columns>,
     lists: BTreeMap<String, ListFile>,
     layout: Layout,
-    rows_per_unit: u64,
     progress: Progress,
     verbose: bool,
 }
@@ -118,7 +117,6 @@ impl Engine {
             columns: Arc::new(parts.columns),
             lists: parts.lists.into_iter().map(|list| (list.name.clone(), list)).collect(),
             layout: parts.layout,
-            rows_per_unit: config.output.rows_per_unit,
             progress: parts.progress,
             verbose: parts.verbose,
         })
@@ -139,7 +137,7 @@ impl Engine {
         let (events, inbox) = channel();
         let timings = Arc::new(Timings::part(&self.shared.tally.timings));
         let mut collector =
-            Collector::start(attempt, &self.layout, self.rows_per_unit, Arc::clone(&timings))?;
+            Collector::start(attempt, &self.layout, &self.shared.config.output, Arc::clone(&timings))?;
         let (front, window) = (collector.front(), Arc::new(Window::new()));
         let mut read = ReadAhead::new(Arc::clone(&front), Arc::clone(&window));
         let source = Source { list, columns: Arc::clone(&self.columns), unit: attempt.unit.clone() };

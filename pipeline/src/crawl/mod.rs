@@ -27,6 +27,7 @@ mod manners;
 #[cfg(test)]
 #[path = "../../../tests/pipeline/name_server.rs"]
 mod name_server;
+mod output;
 mod process;
 mod prometheus;
 mod schedule;
@@ -58,6 +59,7 @@ use engine::{Engine, Parts};
 use list::{Columns, ListFile};
 pub use list::{ListFormat, RetryFailed};
 pub use manners::MannersConfig;
+pub use output::OutputFormat;
 use prometheus::Exporter;
 pub use size::ByteSize;
 pub use stats::{Counts, line};
@@ -124,6 +126,7 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
     let earlier = Store::open(&config.output.path).and_then(|store| Plan::load(&store)).ok();
     let Survey { plan, lists, columns } = survey(config, earlier.as_ref())?;
     let store = Store::create(&config.output.path)?;
+    unit::refuse_foreign(&store)?;
     if options.fresh {
         unit::start_over(&store)?;
     }
@@ -166,9 +169,9 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
 fn unit_event(commit: &Commit) -> Map<String, Value> {
     [
         ("unit", commit.unit.into()),
-        ("file", commit.file.as_str().into()),
+        ("files", json!(commit.files.iter().map(|file| &file.name).collect::<Vec<_>>())),
         ("rows", commit.rows.into()),
-        ("bytes", commit.bytes.into()),
+        ("bytes", commit.bytes().into()),
         ("counts", json!(commit.counts)),
         ("seconds", commit.stats["duration"].clone()),
     ]
@@ -218,7 +221,8 @@ fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
         let message = format!("its columns or their types differ from those of {}", lists[0].name);
         return Err(Error::input(&lists[other].name, message));
     }
-    let plan = Plan::new(FORMAT, &decides, inputs, config.output.rows_per_unit)?;
+    let plan = Plan::new(FORMAT, &decides, inputs, config.output.rows_per_unit)?
+        .with_digits(config.output.shard_digits);
     Ok(Survey { plan, lists, columns })
 }
 

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::progress::clock;
 use crate::reason::Reason;
 use crate::store::Store;
-use crate::unit::{self, Manifest, Outcome, Plan, Selection, Todo};
+use crate::unit::{self, Commit, Manifest, Outcome, Plan, Selection, Todo};
 
 /// The result of a crawl: the counts are those of the whole output folder, the times and downloads those of this run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -144,7 +144,7 @@ fn totals(store: &Store) -> Result<(Counts, u64, u64, usize)> {
         }
     }
     let rows = commits.iter().map(|commit| commit.rows).sum();
-    let bytes = commits.iter().map(|commit| commit.bytes).sum();
+    let bytes = commits.iter().map(Commit::bytes).sum();
     Ok((counts, rows, bytes, commits.len()))
 }
 

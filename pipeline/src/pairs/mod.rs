@@ -3,10 +3,14 @@
 //! Names, types and order of the columns are those of img2dataset's parquet output, own columns follow them, and the
 //! image bytes come last under the name of their format: `[additional columns…], caption, url, key, status,
 //! error_message, width, height, original_width, original_height, sha256, reason, jpg|png|webp`.
-//! Either tool reads the other's shards.
+//! Either tool reads the other's shards. Pictures may also lie beside a table without that last column, in a tar of
+//! webdataset or in a folder ([`sample`] has their files); [`PairReader`] finds them there.
 
+mod beside;
 mod reader;
 mod row;
+pub mod sample;
+pub mod tar;
 mod writer;
 
 #[cfg(feature = "crawl")]

@@ -13,11 +13,12 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ParquetMetaData;
 
+use super::beside::Beside;
 use super::row::{Columns, Pair};
 use crate::picture::EncodeFormat;
 use crate::reason::Status;
 use crate::store::{Store, StoreReader};
-use crate::unit::committed;
+use crate::unit::{Commit, committed};
 use crate::{Error, Result};
 
 /// Rows decoded at a time.
@@ -56,13 +57,11 @@ pub struct PairShard {
 pub fn shards(store: &Store) -> Result<Vec<PairShard>> {
     let commits = committed(store)?;
     if !commits.is_empty() || store.get("plan.json")?.is_some() {
-        let shard = |c: crate::unit::Commit| PairShard {
-            name: c.file,
-            rows: c.rows,
-            bytes: c.bytes,
-            sha256: Some(c.sha256),
+        let shard = |commit: &Commit| {
+            let (name, sha256) = (commit.table()?.to_owned(), Some(commit.sha256()));
+            Some(PairShard { name, rows: commit.rows, bytes: commit.bytes(), sha256 })
         };
-        return Ok(commits.into_iter().map(shard).collect());
+        return Ok(commits.iter().filter_map(shard).collect());
     }
     let parquet =
         |name: &str| !name.starts_with('.') && Path::new(name).extension().is_some_and(|e| e == "parquet");
@@ -75,16 +74,28 @@ pub fn shards(store: &Store) -> Result<Vec<PairShard>> {
         .collect()
 }
 
-/// Opens all shards of a folder, or a single Parquet file.
+/// Opens all shards of a folder or bucket, or a single Parquet file.
 pub fn open(location: &str) -> Result<PairReader> {
     let path = Path::new(location);
+    if let Some((folder, name)) = location.rsplit_once('/')
+        && folder.contains("://")
+        && name.ends_with(".parquet")
+    {
+        let store = Store::open(folder)?;
+        let reader = store.reader(name)?;
+        let bytes = parquet::file::reader::Length::len(&reader);
+        let rows = builder(&store, name)?.metadata().file_metadata().num_rows().cast_unsigned();
+        return Ok(PairReader::new(
+            &store,
+            vec![PairShard { name: name.to_owned(), rows, bytes, sha256: None }],
+        ));
+    }
     if !path.is_file() {
         let store = Store::open(location)?;
         let found = shards(&store)?;
         return match found.is_empty() {
-            true => {
-                Err(Error::input(location, "no shards here").with_hint("has the crawl committed a unit yet?"))
-            }
+            true => Err(Error::input(location, "no shards here")
+                .with_hint("has the crawl committed a unit yet? output.format = \"dummy\" writes none")),
             false => Ok(PairReader::new(&store, found)),
         };
     }
@@ -111,6 +122,8 @@ pub struct PairReader {
 struct Open {
     name: String,
     reader: ParquetRecordBatchReader,
+    /// Pictures that are not in the table.
+    beside: Option<Beside>,
 }
 
 impl PairReader {
@@ -134,6 +147,11 @@ impl PairReader {
         self
     }
 
+    /// The shards that are not begun.
+    pub fn shards(&self) -> impl ExactSizeIterator<Item = &PairShard> {
+        self.shards.iter()
+    }
+
     /// Schema and metadata (`troika.format`, config hash, version) of the first shard left to read.
     pub fn schema(&self) -> Result<Arc<Schema>> {
         match self.shards.front() {
@@ -144,8 +162,13 @@ impl PairReader {
 
     fn start(&self, shard: &PairShard) -> Result<Open> {
         let mut builder = builder(&self.store, &shard.name)?;
+        let image = image_column(builder.schema());
+        let beside = match image {
+            None if self.images => Beside::find(&self.store, &shard.name)?,
+            _ => None,
+        };
         if !self.images
-            && let Some(image) = image_column(builder.schema())
+            && let Some(image) = image
         {
             let fields = builder.schema().fields().len();
             let roots = (0..fields).filter(|i| *i != image);
@@ -157,7 +180,7 @@ impl PairReader {
         }
         let broken = |e: parquet::errors::ParquetError| parquet_error(&self.store, &shard.name, &e);
         let reader = builder.with_batch_size(BATCH).build().map_err(broken)?;
-        Ok(Open { name: shard.name.clone(), reader })
+        Ok(Open { name: shard.name.clone(), reader, beside })
     }
 
     /// The next batch of rows, `None` at the end of the last shard.
@@ -165,7 +188,15 @@ impl PairReader {
         loop {
             if let Some(open) = &mut self.current {
                 match open.reader.next() {
-                    Some(Ok(batch)) => return rows_of(&batch, &self.store.display(&open.name)).map(Some),
+                    Some(Ok(batch)) => {
+                        let mut rows = rows_of(&batch, &self.store.display(&open.name))?;
+                        if let Some(beside) = &mut open.beside {
+                            for pair in rows.iter_mut().filter(|pair| pair.status == Status::Success) {
+                                beside.fill(pair)?;
+                            }
+                        }
+                        return Ok(Some(rows));
+                    }
                     Some(Err(e)) => return Err(parquet_error(&self.store, &open.name, &e)),
                     None => self.current = None,
                 }

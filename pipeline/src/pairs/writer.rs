@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int32Array, RecordBatch, StringArray};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
@@ -28,6 +28,7 @@ pub struct PairWriter<W: Write + Send> {
     failure: FirstFailure,
     schema: SchemaRef,
     caption: bool,
+    images: bool,
     name: String,
     rows: u64,
 }
@@ -35,23 +36,40 @@ pub struct PairWriter<W: Write + Send> {
 impl<W: Write + Send> PairWriter<W> {
     /// Starts a shard; `name` is for messages.
     pub fn new(target: W, layout: &Layout, name: &str) -> Result<Self> {
-        let schema = schema(layout);
+        Self::with_schema(target, layout, name, schema(layout), true)
+    }
+
+    /// Starts a table without the images, which lie beside it.
+    pub fn without_images(target: W, layout: &Layout, name: &str) -> Result<Self> {
+        let whole = schema(layout);
+        let columns = whole.fields().len().saturating_sub(1);
+        let schema = Arc::new(Schema::new(whole.fields()[..columns].to_vec()));
+        Self::with_schema(target, layout, name, schema, false)
+    }
+
+    fn with_schema(target: W, layout: &Layout, name: &str, schema: SchemaRef, images: bool) -> Result<Self> {
         let failure = FirstFailure::default();
         let target = Watched::new(target, &failure);
         let writer = ArrowWriter::try_new(target, Arc::clone(&schema), Some(properties(layout)))
             .map_err(|e| write_error(name, &failure, &e))?;
-        Ok(Self { writer, failure, schema, caption: layout.caption, name: name.to_owned(), rows: 0 })
+        let (caption, name) = (layout.caption, name.to_owned());
+        Ok(Self { writer, failure, schema, caption, images, name, rows: 0 })
     }
 
     /// Appends rows; `extra` holds the additional columns of the layout, as long as `rows`.
     pub fn write(&mut self, extra: &[ArrayRef], rows: &[Row]) -> Result<()> {
+        self.append(extra, rows).map(|_| ())
+    }
+
+    /// Like [`PairWriter::write`], and gives the rows back as columns.
+    pub fn append(&mut self, extra: &[ArrayRef], rows: &[Row]) -> Result<RecordBatch> {
         let batch = self.batch(extra, rows).map_err(|e| write_error(&self.name, &self.failure, &e))?;
         self.writer.write(&batch).map_err(|e| write_error(&self.name, &self.failure, &e))?;
         self.rows += rows.len() as u64;
         if self.writer.in_progress_rows() >= GROUP_ROWS || self.writer.in_progress_size() >= GROUP_BYTES {
             self.writer.flush().map_err(|e| write_error(&self.name, &self.failure, &e))?;
         }
-        Ok(())
+        Ok(batch)
     }
 
     /// Ends the file and gives its target back, with the number of rows.
@@ -76,7 +94,9 @@ impl<W: Write + Send> PairWriter<W> {
         columns.push(text(rows, |row| row.sha256.as_deref()));
         columns.push(text(rows, |row| Some(row.reason.code())));
         columns.push(text(rows, |row| row.rule.as_deref()));
-        columns.push(Arc::new(rows.iter().map(|row| row.image.as_ref()).collect::<BinaryArray>()));
+        if self.images {
+            columns.push(Arc::new(rows.iter().map(|row| row.image.as_ref()).collect::<BinaryArray>()));
+        }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 }

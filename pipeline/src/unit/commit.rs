@@ -1,21 +1,22 @@
-//! Commit records, the manifest that merges them, and the sweeping up after killed attempts.
+//! Commit records: which attempt's files are a unit's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::plan::{PLAN, Plan, to_json};
-use super::run::Produced;
-use super::{Unit, label};
+use super::attempt::{Produced, UnitFile, delete};
+use super::names::final_name;
+use super::plan::{Plan, to_json};
+use super::{Unit, hex, label};
+use crate::python_json::Json;
 use crate::store::Store;
 use crate::{Error, Result};
 
 /// Folder of the commit records.
-const COMMITS: &str = "_commits";
-/// What [`finish`] writes.
-const MANIFEST: &str = "manifest.json";
+pub(super) const COMMITS: &str = "_commits";
 
-/// The record that makes an attempt's file the unit's shard.
+/// The record that makes an attempt's files the unit's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Commit {
     /// Version of this file.
@@ -24,14 +25,10 @@ pub struct Commit {
     pub plan_id: String,
     /// The unit.
     pub unit: usize,
-    /// The shard's file name.
-    pub file: String,
-    /// Its rows.
+    /// The files: as stored, under the attempt's names; as [`committed`] gives them, under those they have now.
+    pub files: Vec<UnitFile>,
+    /// Rows.
     pub rows: u64,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// SHA-256 of the file.
-    pub sha256: String,
     /// Rows per outcome: of a crawl, per [`crate::reason::Reason`] code.
     pub counts: BTreeMap<String, u64>,
     /// What else is worth knowing (times, attempts): written to `NNNNN_stats.json`, never into a shard.
@@ -39,191 +36,121 @@ pub struct Commit {
     pub stats: serde_json::Value,
 }
 
-/// All shards of an output folder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Version of this file.
-    pub version: u32,
-    /// What the shards are, for example `pairs/1`.
-    pub format: String,
-    /// The plan.
-    pub plan_id: String,
-    /// Units in the plan.
-    pub units: usize,
-    /// Units without a commit.
-    pub missing: Vec<usize>,
-    /// Rows of all shards.
-    pub rows: u64,
-    /// Bytes of all shards.
-    pub bytes: u64,
-    /// Rows per outcome over all shards.
-    pub counts: BTreeMap<String, u64>,
-    /// The shards in unit order.
-    pub shards: Vec<Shard>,
+impl Commit {
+    /// The unit's table, which every kind of unit has that holds rows at all.
+    pub fn table(&self) -> Option<&str> {
+        self.files.iter().map(|file| file.name.as_str()).find(|name| name.ends_with(".parquet"))
+    }
+
+    /// Size of all files in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// SHA-256 of the unit's file; of several files that over their hashes.
+    pub fn sha256(&self) -> String {
+        match self.files.as_slice() {
+            [file] => file.sha256.clone(),
+            files => {
+                let all: String = files.iter().map(|file| file.sha256.as_str()).collect();
+                hex(&Sha256::digest(all.as_bytes()))
+            }
+        }
+    }
+
+    /// Gives the files their final names, the table last: once that is there, so are the others. A unit with a folder
+    /// keeps its names in a bucket, where copying thousands of files would be no small step.
+    pub(super) fn publish(&mut self, store: &Store) -> Result<()> {
+        if !store.renames_folders() && self.files.iter().any(|file| file.name.ends_with('/')) {
+            return Ok(());
+        }
+        for file in &mut self.files {
+            let name = final_name(&file.name);
+            if name != file.name {
+                store.rename(&file.name, &name)?;
+                file.name = name;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// One shard in the manifest.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Shard {
-    /// The unit.
-    pub unit: usize,
-    /// File name.
-    pub file: String,
-    /// Rows.
-    pub rows: u64,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// SHA-256 of the file.
-    pub sha256: String,
-}
-
-/// Makes an attempt's file the unit's shard; `None` if another attempt was first (the file is then deleted).
+/// Makes an attempt's files the unit's; `None` if another attempt was first (the files are then deleted).
 pub fn record(store: &Store, plan: &Plan, unit: &Unit, produced: Produced) -> Result<Option<Commit>> {
-    let commit = Commit {
-        version: 1,
-        plan_id: plan.plan_id.clone(),
-        unit: unit.index,
-        file: produced.file,
-        rows: produced.rows,
-        bytes: produced.bytes,
-        sha256: produced.sha256,
-        counts: produced.counts,
-        stats: produced.stats,
-    };
-    if !store.put_if_absent(&commit_name(unit.index), to_json(&commit)?)? {
-        store.delete(&commit.file)?;
+    let Produced { files, rows, counts, stats } = produced;
+    let plan_id = plan.plan_id.clone();
+    let mut commit = Commit { version: 2, plan_id, unit: unit.index, files, rows, counts, stats };
+    if !store.put_if_absent(&commit_name(unit.index), to_json(&commit)?)? && !is_mine(store, &commit)? {
+        for file in &commit.files {
+            delete(store, &file.name)?;
+        }
         return Ok(None);
     }
-    write_stats(store, &commit)?;
+    commit.publish(store)?;
+    write_stats(store, plan, &commit)?;
     Ok(Some(commit))
+}
+
+/// Whether the record that is there is this one: a bucket may have taken it though the answer was lost on the way, and
+/// the request sent again was then too late for itself. No files to tell attempts apart means nothing to delete either.
+fn is_mine(store: &Store, commit: &Commit) -> Result<bool> {
+    let found = read(store, &commit_name(commit.unit))?;
+    Ok(found.is_some_and(|found| !commit.files.is_empty() && found.files == commit.files))
 }
 
 fn commit_name(unit: usize) -> String {
     format!("{COMMITS}/{}.json", label(unit))
 }
 
-/// Whether some attempt has made the unit's shard.
+/// Whether some attempt has made the unit's files.
 pub(super) fn is_committed(store: &Store, unit: usize) -> Result<bool> {
     Ok(store.get(&commit_name(unit))?.is_some())
 }
 
-fn stats_name(unit: usize) -> String {
-    format!("{}_stats.json", label(unit))
+pub(super) fn stats_name(plan: &Plan, unit: usize) -> String {
+    format!("{}_stats.json", plan.label(unit))
 }
 
-fn write_stats(store: &Store, commit: &Commit) -> Result<()> {
+/// The stats file, spelt as Python spells it. The last of a unit's files: to img2dataset it says that a shard is done.
+pub(super) fn write_stats(store: &Store, plan: &Plan, commit: &Commit) -> Result<()> {
     if commit.stats.is_null() {
         return Ok(());
     }
-    store.put(&stats_name(commit.unit), to_json(&commit.stats)?)
+    store.put(&stats_name(plan, commit.unit), Json::from(&commit.stats).dumps())
 }
 
-/// The committed shards, sorted by unit: what readers trust.
-pub fn committed(store: &Store) -> Result<Vec<Commit>> {
+fn read(store: &Store, name: &str) -> Result<Option<Commit>> {
+    let Some(bytes) = store.get(name)? else { return Ok(None) };
+    let unreadable = |e: serde_json::Error| {
+        Error::input(store.display(name), e.to_string())
+            .with_hint("an earlier version wrote it, or it is damaged: start over with --fresh")
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
+}
+
+/// The records as they are stored, sorted by unit.
+pub(super) fn records(store: &Store) -> Result<Vec<Commit>> {
     let mut commits = Vec::new();
     for entry in store.list(COMMITS)? {
-        if !entry.name.ends_with(".json") || entry.name.starts_with('.') {
-            continue;
+        if entry.name.ends_with(".json") && !entry.name.starts_with('.') {
+            commits.extend(read(store, &format!("{COMMITS}/{}", entry.name))?);
         }
-        let name = format!("{COMMITS}/{}", entry.name);
-        let Some(bytes) = store.get(&name)? else { continue };
-        let commit: Commit =
-            serde_json::from_slice(&bytes).map_err(|e| Error::input(store.display(&name), e.to_string()))?;
-        commits.push(commit);
     }
     commits.sort_by_key(|commit| commit.unit);
     Ok(commits)
 }
 
-/// Merges the commits into `manifest.json`; once nothing is missing, removes the files of killed and losing attempts.
-pub fn finish(store: &Store) -> Result<Manifest> {
-    let plan = Plan::load(store)?;
-    let commits = committed(store)?;
-    let done: BTreeSet<usize> = commits.iter().map(|commit| commit.unit).collect();
-    let mut counts = BTreeMap::new();
-    for (outcome, rows) in commits.iter().flat_map(|commit| &commit.counts) {
-        *counts.entry(outcome.clone()).or_insert(0) += rows;
+/// The committed units in order, with the names that their files have now: what readers trust.
+pub fn committed(store: &Store) -> Result<Vec<Commit>> {
+    let mut commits = records(store)?;
+    if commits.is_empty() {
+        return Ok(commits);
     }
-    let manifest = Manifest {
-        version: 1,
-        format: plan.format.clone(),
-        plan_id: plan.plan_id.clone(),
-        units: plan.units.len(),
-        missing: plan.units.iter().map(|unit| unit.index).filter(|index| !done.contains(index)).collect(),
-        rows: commits.iter().map(|commit| commit.rows).sum(),
-        bytes: commits.iter().map(|commit| commit.bytes).sum(),
-        counts,
-        shards: commits.iter().map(Shard::from).collect(),
-    };
-    let names: BTreeSet<String> = store.list("")?.into_iter().map(|entry| entry.name).collect();
-    for commit in commits.iter().filter(|commit| !names.contains(&stats_name(commit.unit))) {
-        write_stats(store, commit)?;
-    }
-    store.put(MANIFEST, to_json(&manifest)?)?;
-    if manifest.missing.is_empty() {
-        let kept: BTreeSet<&str> = commits.iter().map(|commit| commit.file.as_str()).collect();
-        for name in names.iter().filter(|name| is_attempt(name) && !kept.contains(name.as_str())) {
-            store.delete(name)?;
+    let names = store.names()?;
+    for file in commits.iter_mut().flat_map(|commit| &mut commit.files) {
+        if !names.contains(&file.name) {
+            file.name = final_name(&file.name);
         }
     }
-    Ok(manifest)
-}
-
-impl From<&Commit> for Shard {
-    fn from(commit: &Commit) -> Self {
-        Self {
-            unit: commit.unit,
-            file: commit.file.clone(),
-            rows: commit.rows,
-            bytes: commit.bytes,
-            sha256: commit.sha256.clone(),
-        }
-    }
-}
-
-/// Whether a name is `00017-0123456789abcdef.parquet` or the temporary of one: only such files are ever swept.
-fn is_attempt(name: &str) -> bool {
-    let temporary = name.strip_prefix('.').filter(|name| name.ends_with(crate::atomic::TEMPORARY));
-    let Some((unit, rest)) = temporary.unwrap_or(name).split_once('-') else { return false };
-    let Some((tag, _extension)) = rest.split_once('.') else { return false };
-    unit.len() >= 5
-        && unit.bytes().all(|b| b.is_ascii_digit())
-        && tag.len() == 16
-        && tag.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// Deletes a plan's output (and nothing else) from the store, the plan last: what `--fresh` does.
-pub fn start_over(store: &Store) -> Result<()> {
-    for entry in store.list(COMMITS)? {
-        store.delete(&format!("{COMMITS}/{}", entry.name))?;
-    }
-    for entry in store.list("")? {
-        let stats =
-            entry.name.strip_suffix("_stats.json").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
-        if is_attempt(&entry.name) || stats || entry.name == MANIFEST {
-            store.delete(&entry.name)?;
-        }
-    }
-    store.delete(PLAN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_attempts_are_swept() {
-        for name in ["00000-0123456789abcdef.parquet", ".123456-0123456789abcdef.parquet.77-0.tmp"] {
-            assert!(is_attempt(name), "{name}");
-        }
-        for name in [
-            "00000.parquet",
-            "00000_stats.json",
-            "notes-0123456789abcdef.txt",
-            "plan.json",
-            ".plan.json.1-1.tmp",
-        ] {
-            assert!(!is_attempt(name), "{name}");
-        }
-    }
+    Ok(commits)
 }

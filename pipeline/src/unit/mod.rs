@@ -2,23 +2,34 @@
 //!
 //! 1. A [`Plan`] cuts the input into [`Unit`]s (a file and a row range); its id is the hash of all that decides the
 //!    output. `plan.json` is written by put-if-absent, another plan in the same folder is refused.
-//! 2. A unit's data goes to a name that only this attempt uses ([`Attempt::shard`]).
+//! 2. A unit's data goes to names that only this attempt uses: `00017-TAG.parquet` ([`Attempt::shard`]) or a folder
+//!    `00017-TAG/` ([`Attempt::folder`]).
 //! 3. A small [`Commit`] under `_commits/` is created by put-if-absent. The first attempt wins, a loser deletes its
-//!    file. Readers trust commits alone ([`committed`]), so a kill at any instant loses nothing and doubles nothing.
-//! 4. [`finish`] merges the commits into `manifest.json` and sweeps up what killed attempts left. Files of attempts that
+//!    files. Readers trust commits alone ([`committed`]), so a kill at any instant loses nothing and doubles nothing.
+//! 4. The winner's files get their final names, `00017.parquet`. A kill before that leaves them under the attempt's,
+//!    where readers find them, and the next run makes up for it. A bucket renames no folder: a unit with one keeps the
+//!    names as written there.
+//! 5. [`finish`] merges the commits into `manifest.json` and sweeps up what killed attempts left. Files of attempts that
 //!    are still running go too once every unit is committed: those attempts have lost.
 //!
 //! The same code serves a laptop (all units in one process) and a cluster (`--unit N` on each machine).
 
+mod attempt;
 mod commit;
+mod finish;
+mod names;
 mod plan;
 mod run;
 
-pub use commit::{Commit, Manifest, committed, finish, record, start_over};
+pub use attempt::{Attempt, FolderWriter, Produced, ShardWriter, UnitFile};
+pub use commit::{Commit, committed, record};
+pub use finish::{Manifest, Shard, finish, refuse_foreign, start_over};
+pub use names::final_name;
+use names::foreign;
 pub use plan::{InputFile, Plan, Selection, Unit, digest_file, digest_of};
-pub use run::{Attempt, Outcome, Produced, ShardWriter, Todo, pending, run_units, run_units_overlapped};
+pub use run::{Outcome, Todo, pending, run_units, run_units_overlapped};
 
-/// `00017`: how units are numbered in file names.
+/// `00017`: how units are numbered in commits, and in file names unless the plan says otherwise.
 pub fn label(unit: usize) -> String {
     format!("{unit:05}")
 }

@@ -67,6 +67,9 @@ pub struct Plan {
     pub config: serde_json::Value,
     /// Rows in a unit; the last of a file has fewer.
     pub rows_per_unit: u64,
+    /// Digits of a unit's number in file names.
+    #[serde(default = "five", skip_serializing_if = "is_five")]
+    pub digits: usize,
     /// The input listing.
     pub inputs: Vec<InputFile>,
     /// The units in input order.
@@ -92,7 +95,20 @@ impl Plan {
         let rows_per_unit = rows_per_unit.max(1);
         let units = cut(&inputs, rows_per_unit);
         let plan_id = id(format, &config, &inputs, rows_per_unit);
-        Ok(Self { version: 1, format: format.to_owned(), plan_id, config, rows_per_unit, inputs, units })
+        let (version, format, digits) = (1, format.to_owned(), five());
+        Ok(Self { version, format, plan_id, config, rows_per_unit, digits, inputs, units })
+    }
+
+    /// The same plan with another number of digits in file names. `config` must name it, if it matters to the rows.
+    #[must_use]
+    pub fn with_digits(mut self, digits: usize) -> Self {
+        self.digits = digits;
+        self
+    }
+
+    /// `00017`: how a unit is numbered in file names.
+    pub fn label(&self, unit: usize) -> String {
+        format!("{unit:0digits$}", digits = self.digits)
     }
 
     /// Rows of all units.
@@ -125,6 +141,15 @@ impl Plan {
             store.get(PLAN)?.ok_or_else(|| Error::NoPlan { location: store.location().to_owned() })?;
         serde_json::from_slice(&bytes).map_err(|e| Error::input(store.display(PLAN), e.to_string()))
     }
+}
+
+/// As in img2dataset.
+fn five() -> usize {
+    5
+}
+
+fn is_five(digits: &usize) -> bool {
+    *digits == five()
 }
 
 /// Pretty JSON with a final newline.

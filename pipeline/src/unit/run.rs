@@ -1,16 +1,15 @@
 //! Running the units that are not done: one after the other, or overlapped so that the tail of one hides behind the next.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
-
-use super::commit::{Commit, Manifest, committed, finish, is_committed, record};
-use super::{Plan, Selection, Unit, hex, label};
+use super::attempt::{Attempt, Produced};
+use super::commit::{Commit, committed};
+use super::finish::{Manifest, finish};
+use super::{Plan, Selection, Unit};
 use crate::interrupt::Interrupt;
-use crate::store::{Store, StoreWriter};
+use crate::store::Store;
 use crate::{Error, Result};
 
 /// What a process has before it: the units to run and what was found done.
@@ -74,114 +73,6 @@ pub struct Outcome {
     pub manifest: Option<Manifest>,
 }
 
-/// One try at one unit.
-#[derive(Debug)]
-pub struct Attempt<'a> {
-    /// The unit.
-    pub unit: &'a Unit,
-    store: &'a Store,
-    interrupt: &'a Interrupt,
-    /// Set when another unit failed: no use in going on.
-    abandoned: &'a AtomicBool,
-}
-
-impl Attempt<'_> {
-    /// Works and commits; `None` if another attempt was first.
-    fn carry_out(&self, plan: &Plan, work: impl FnOnce(&Self) -> Result<Produced>) -> Result<Option<Commit>> {
-        match work(self) {
-            Ok(produced) => record(self.store, plan, self.unit, produced),
-            // Another process committed the last unit meanwhile and swept up, this attempt's unfinished file as well.
-            Err(error) if is_gone(&error) && is_committed(self.store, self.unit.index).unwrap_or(false) => {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Starts the unit's data file under a name that no other attempt has; `extension` without the dot.
-    pub fn shard(&self, extension: &str) -> Result<ShardWriter> {
-        let name = format!("{}-{}.{extension}", label(self.unit.index), attempt_tag());
-        Ok(ShardWriter { writer: self.store.writer(&name)?, name, hash: Sha256::new(), bytes: 0 })
-    }
-
-    /// An error once the work should stop; call it often, what is not committed is simply dropped.
-    pub fn check(&self) -> Result<()> {
-        self.interrupt.check()?;
-        match self.abandoned.load(Ordering::Relaxed) {
-            true => Err(Error::Lost { what: "another unit" }),
-            false => Ok(()),
-        }
-    }
-}
-
-/// Whether a file was not there any more.
-fn is_gone(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
-}
-
-/// 16 hex digits that differ between attempts, processes and machines.
-fn attempt_tag() -> String {
-    static SERIAL: AtomicU64 = AtomicU64::new(0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let host = std::env::var("HOSTNAME").unwrap_or_default();
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let seed = format!("{host} {} {} {serial}", std::process::id(), now.as_nanos());
-    hex(&Sha256::digest(seed.as_bytes())[..8])
-}
-
-/// The data file of an attempt: hashes what is written; dropped without [`ShardWriter::finish`] it leaves nothing.
-#[derive(Debug)]
-pub struct ShardWriter {
-    writer: StoreWriter,
-    name: String,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl ShardWriter {
-    /// Makes the file visible under the attempt's name (not yet as a shard) and describes it.
-    pub fn finish(
-        self,
-        rows: u64,
-        counts: BTreeMap<String, u64>,
-        stats: serde_json::Value,
-    ) -> Result<Produced> {
-        self.writer.commit()?;
-        let sha256 = hex(&self.hash.finalize());
-        Ok(Produced { file: self.name, rows, bytes: self.bytes, sha256, counts, stats })
-    }
-}
-
-impl Write for ShardWriter {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = self.writer.write(buf)?;
-        self.hash.update(&buf[..n]);
-        self.bytes += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
-}
-
-/// What an attempt made.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Produced {
-    /// File name.
-    pub file: String,
-    /// Rows.
-    pub rows: u64,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// SHA-256 of the file.
-    pub sha256: String,
-    /// Rows per outcome.
-    pub counts: BTreeMap<String, u64>,
-    /// For the stats file; `Null` for none.
-    pub stats: serde_json::Value,
-}
-
 /// Runs the units one after the other and, after a run over all of them, writes the manifest.
 ///
 /// The first error ends the run; committed units stay.
@@ -196,7 +87,7 @@ pub fn run_units(
     let mut outcome = Outcome { done: 0, lost: 0, manifest: None };
     for unit in &todo.units {
         interrupt.check()?;
-        let attempt = Attempt { unit, store, interrupt, abandoned: &abandoned };
+        let attempt = Attempt::new(plan, unit, store, interrupt, &abandoned);
         outcome.count(attempt.carry_out(plan, &mut work)?.is_some());
     }
     outcome.close(store, todo)
@@ -216,7 +107,7 @@ pub fn run_units_overlapped(
     let outcome = Mutex::new(Ok(Outcome { done: 0, lost: 0, manifest: None }));
     let lane = || {
         while let Some(unit) = todo.units.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let attempt = Attempt { unit, store, interrupt, abandoned: &abandoned };
+            let attempt = Attempt::new(plan, unit, store, interrupt, &abandoned);
             let done = attempt.check().and_then(|()| attempt.carry_out(plan, &work));
             let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
             match (outcome.as_mut(), done) {
@@ -261,7 +152,12 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::InputFile;
+    use std::collections::BTreeMap;
+    use std::io::{self, Write};
+
+    use sha2::{Digest, Sha256};
+
+    use super::super::{InputFile, hex};
     use super::*;
 
     fn plan(rows: u64) -> Plan {
@@ -310,7 +206,9 @@ mod tests {
         assert_eq!((outcome.done, outcome.lost), (3, 0));
         let manifest = outcome.manifest.unwrap();
         assert_eq!((manifest.rows, manifest.missing.len(), manifest.counts["ok"]), (5, 0, 5));
-        assert_eq!(manifest.shards[2].sha256, hex(&Sha256::digest(b"unit 2")));
+        let shard = &manifest.shards[2].files[0];
+        assert_eq!((shard.name.as_str(), &shard.sha256), ("00002.txt", &hex(&Sha256::digest(b"unit 2"))));
+        assert_eq!(files(&store), ["00000.txt", "00001.txt", "00002.txt"]);
         assert!(store.get("00002_stats.json").unwrap().is_some());
         let todo = pending(&store, &plan, Selection::All).unwrap();
         assert_eq!((todo.units.len(), todo.done(), todo.rows_done), (0, 3, 5));
@@ -324,15 +222,14 @@ mod tests {
         let todo = pending(&store, &plan, Selection::One(0)).unwrap();
         let run = || run_units(&store, &plan, &todo, &Interrupt::never(), write).unwrap();
         assert_eq!((run().done, run().lost), (1, 1));
-        let commits = committed(&store).unwrap();
-        assert_eq!(files(&store), [commits[0].file.as_str()]);
+        assert_eq!(files(&store), ["00000.txt"]);
     }
 
     /// Begins its file, is overtaken by a run over all units, which sweeps that file away, and goes on.
-    fn overtaken(attempt: &Attempt<'_>, plan: &Plan) -> Result<Produced> {
+    fn overtaken(attempt: &Attempt<'_>, store: &Store, plan: &Plan) -> Result<Produced> {
         let mut shard = attempt.shard("txt")?;
         write!(shard, "unit {}", attempt.unit.index).unwrap();
-        run_all(attempt.store, plan);
+        run_all(store, plan);
         shard.finish(attempt.unit.rows, BTreeMap::new(), serde_json::Value::Null)
     }
 
@@ -344,7 +241,7 @@ mod tests {
             plan.settle(&store).unwrap();
             let todo = pending(&store, &plan, Selection::All).unwrap();
             let never = Interrupt::never();
-            let slow = |attempt: &Attempt<'_>| overtaken(attempt, &plan);
+            let slow = |attempt: &Attempt<'_>| overtaken(attempt, &store, &plan);
             let outcome = match lanes {
                 1 => run_units(&store, &plan, &todo, &never, slow),
                 _ => run_units_overlapped(&store, &plan, &todo, &never, lanes, slow, |_| ()),
@@ -352,7 +249,7 @@ mod tests {
             let outcome = outcome.unwrap();
             assert_eq!((outcome.done, outcome.lost), (0, 1));
             assert!(outcome.manifest.is_some_and(|manifest| manifest.missing.is_empty()));
-            assert_eq!(files(&store), [committed(&store).unwrap()[0].file.as_str()]);
+            assert_eq!(files(&store), ["00000.txt"]);
         }
     }
 

@@ -5,9 +5,11 @@ use std::path::Path;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pipeline::cli::Common;
-use pipeline::crawl::ListFormat;
+use pipeline::crawl::{ListFormat, OutputFormat};
 use pipeline::picture::{EncodeFormat, ResizeMode};
 use pipeline::unit::Selection;
+
+use crate::img2dataset::Img2dataset;
 
 /// From links to image-text pairs
 #[derive(Parser)]
@@ -64,9 +66,21 @@ pub(crate) struct Crawl {
     /// The same under img2dataset's name
     #[arg(long, alias = "url_list", value_name = "PATH", hide = true, conflicts_with = "input")]
     url_list: Vec<String>,
-    /// Folder for the shards
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    /// Folder for the shards, or a bucket: s3://…, gs://…, az://…
+    #[arg(long, alias = "output-folder", value_name = "DIR", help_heading = "Output")]
     out: Option<String>,
+    /// Where the pictures go [parquet]
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "parquet|webdataset|files|dummy",
+        help_heading = "Output"
+    )]
+    output_format: Option<OutputFormat>,
+    /// Digits of a shard's number
+    #[arg(long, alias = "oom-shard-count", hide = true, value_name = "N", help_heading = "Output")]
+    shard_digits: Option<usize>,
     /// Rows in a shard [10000]
     #[arg(long, alias = "number-sample-per-shard", value_name = "N", help_heading = "Output")]
     rows_per_unit: Option<u64>,
@@ -177,14 +191,16 @@ pub(crate) struct Crawl {
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     prometheus: Option<String>,
     /// Decoding threads [one per core]
-    #[arg(long, value_name = "N", help_heading = "Run")]
+    #[arg(long, alias = "processes-count", value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
     /// Work on this unit alone; `env` takes its number from the array job
     #[arg(long, value_name = "N|env", help_heading = "Run", conflicts_with = "fresh")]
     pub(crate) unit: Option<Selection>,
     /// Delete the shards of an earlier plan in the folder and start over
     #[arg(long, help_heading = "Run")]
-    pub(crate) fresh: bool,
+    fresh: bool,
+    #[command(flatten)]
+    pub(crate) img2dataset: Img2dataset,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -208,6 +224,11 @@ impl Crawl {
         }
     }
 
+    /// Whether to start over.
+    pub(crate) fn fresh(&self) -> bool {
+        self.fresh || self.img2dataset.overwrite()
+    }
+
     /// The flags as settings, then the `--set`s, which win.
     pub(crate) fn sets(&self) -> Vec<String> {
         let text = |value: &String| toml::Value::from(value.as_str()).to_string();
@@ -216,11 +237,16 @@ impl Crawl {
         let name =
             |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
         let retry = self.retry_failed.as_deref().and_then(list);
+        // Whoever names the list as img2dataset does expects its defaults.
+        let defaults = (!self.url_list.is_empty()).then_some(());
+        let format = self.output_format.or_else(|| defaults.map(|()| OutputFormat::Files));
         let flags = [
             ("input.urls", self.inputs()),
             ("input.format", name(self.input_format.and_then(|format| format.to_possible_value()))),
             ("input.retry_failed", retry),
-            ("output.path", self.out.as_ref().map(text)),
+            ("output.path", self.out.as_ref().map(text).or_else(|| defaults.map(|()| "images".to_owned()))),
+            ("output.format", name(format.and_then(|format| format.to_possible_value()))),
+            ("output.shard_digits", self.shard_digits.map(|n| n.to_string())),
             ("output.rows_per_unit", self.rows_per_unit.map(|n| n.to_string())),
             ("input.url_col", self.url_col.as_ref().map(text)),
             ("input.caption_col", self.caption_col.as_ref().map(text)),

@@ -29,14 +29,16 @@ pub(crate) fn run(command: Command) -> Result<u8> {
 }
 
 fn load(args: &Crawl) -> Result<CrawlConfig> {
+    args.img2dataset.check()?;
     settings::load(args.config_file(), &args.sets())
 }
 
 fn crawl(args: &Crawl) -> Result<u8> {
     let config = load(args)?;
+    args.img2dataset.notes().iter().for_each(|note| args.common.say(note));
     let options = RunOptions {
         selection: args.unit.unwrap_or(Selection::All),
-        fresh: args.fresh,
+        fresh: args.fresh(),
         style: args.common.progress_style(),
         verbose: args.common.verbose,
         interrupt: interrupt::install(),

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod doctor;
+mod img2dataset;
 mod preview;
 mod show;
 

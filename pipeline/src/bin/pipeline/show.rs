@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use pipeline::cli::print;
 use pipeline::crawl::{ByteSize, Counts, CrawlConfig, line};
-use pipeline::pairs::{self, PairShard};
+use pipeline::pairs::{self, PairReader};
 use pipeline::reason::Reason;
 use pipeline::store::Store;
-use pipeline::unit::committed;
+use pipeline::unit::{Commit, committed};
 use pipeline::{Error, Result, settings};
 use serde_json::json;
 
@@ -22,13 +24,9 @@ pub(crate) fn show(args: &Show) -> Result<()> {
     if let Some(count) = args.preview {
         return preview(&args.path, count.max(1));
     }
-    let reader = pairs::open(&args.path)?;
-    let schema = reader.schema()?;
+    let Contents { schema, shards, rows, bytes, counts } = contents(&args.path)?;
     let columns: Vec<(String, String)> =
         schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
-    let (shards, counts) = contents(&args.path)?;
-    let rows: u64 = shards.iter().map(|shard| shard.rows).sum();
-    let bytes: u64 = shards.iter().map(|shard| shard.bytes).sum();
     let metadata: BTreeMap<_, _> =
         schema.metadata().iter().filter(|(key, _)| key.starts_with("troika.")).collect();
     let statuses = statuses(&counts);
@@ -36,13 +34,12 @@ pub(crate) fn show(args: &Show) -> Result<()> {
         let columns: Vec<_> =
             columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
         let record = json!({
-            "type": "show", "version": 1, "path": args.path, "shards": shards.len(), "rows": rows, "bytes": bytes,
+            "type": "show", "version": 1, "path": args.path, "shards": shards, "rows": rows, "bytes": bytes,
             "status": statuses, "reasons": counts, "columns": columns, "metadata": metadata,
         });
         return print(&record.to_string());
     }
-    let mut lines =
-        vec![format!("{}: {} shards, {rows} rows, {}", args.path, shards.len(), ByteSize(bytes).human())];
+    let mut lines = vec![format!("{}: {shards} shards, {rows} rows, {}", args.path, ByteSize(bytes).human())];
     lines.extend(metadata.iter().map(|(key, value)| format!("  {key} = {value}")));
     lines.push("columns".to_owned());
     lines.extend(columns.iter().map(|(name, kind)| format!("  {name}: {kind}")));
@@ -64,23 +61,44 @@ fn show_config(args: &Show) -> Result<()> {
     print(settings::to_toml(&config)?.trim_end())
 }
 
-/// The shards, and the rows per reason: from the commits where there are any, else by reading the rows.
-fn contents(path: &str) -> Result<(Vec<PairShard>, BTreeMap<String, u64>)> {
+/// What a path holds.
+struct Contents {
+    /// Of the first shard; without a column where only counts were written.
+    schema: Arc<Schema>,
+    shards: usize,
+    rows: u64,
+    bytes: u64,
+    /// Rows per reason.
+    counts: BTreeMap<String, u64>,
+}
+
+/// From the commits where there are any, else by reading the rows.
+fn contents(path: &str) -> Result<Contents> {
     let mut counts = BTreeMap::new();
     if Path::new(path).is_file() {
         let bytes = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
         let rows = count_rows(path, &mut counts)?;
-        return Ok((vec![PairShard { name: path.to_owned(), rows, bytes, sha256: None }], counts));
+        return Ok(Contents { schema: pairs::open(path)?.schema()?, shards: 1, rows, bytes, counts });
     }
-    let store = Store::open(path)?;
-    let commits = committed(&store)?;
+    let commits = match path.ends_with(".parquet") {
+        true => Vec::new(),
+        false => committed(&Store::open(path)?)?,
+    };
+    if commits.is_empty() {
+        let reader = pairs::open(path)?;
+        let (schema, shards) = (reader.schema()?, reader.shards());
+        let (number, bytes) = (shards.len(), shards.map(|shard| shard.bytes).sum());
+        let rows = count_rows(path, &mut counts)?;
+        return Ok(Contents { schema, shards: number, rows, bytes, counts });
+    }
     for (code, rows) in commits.iter().flat_map(|commit| &commit.counts) {
         *counts.entry(code.clone()).or_default() += rows;
     }
-    if commits.is_empty() {
-        count_rows(path, &mut counts)?;
-    }
-    Ok((pairs::shards(&store)?, counts))
+    let store = Store::open(path)?;
+    let schema = PairReader::new(&store, pairs::shards(&store)?).schema()?;
+    let rows = commits.iter().map(|commit| commit.rows).sum();
+    let bytes = commits.iter().map(Commit::bytes).sum();
+    Ok(Contents { schema, shards: commits.len(), rows, bytes, counts })
 }
 
 fn count_rows(path: &str, counts: &mut BTreeMap<String, u64>) -> Result<u64> {

@@ -3,23 +3,34 @@
 //! The put-if-absent of `object_store` ([`PutMode::Create`]) is what the commit contract of [`crate::unit`] stands
 //! on; it is a hard link on a disk and a conditional request on S3, GCS and Azure. All calls block.
 
+mod bucket;
+mod file;
+mod wait;
+
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, Length};
 use tokio::io::AsyncWriteExt;
-use tokio::runtime::Runtime;
 
-use crate::atomic::AtomicFile;
+use crate::atomic::{self, AtomicFile};
 use crate::{Error, Result};
+
+pub(crate) use bucket::hint;
+pub use file::{RemoteFile, StoreReader, StoreWriter};
+pub(crate) use wait::wait;
+
+/// Small files on their way to a bucket at a time.
+const UPLOADS: usize = 64;
 
 /// A folder or bucket; clones share the connection.
 #[derive(Clone, Debug)]
@@ -43,17 +54,18 @@ pub struct Entry {
 }
 
 impl Store {
-    /// Opens a root that exists: a path, a `file://` URL or a bucket URL that this build knows.
+    /// Opens a root that exists: a path, a `file://` URL or the URL of a bucket (which is not asked yet).
     pub fn open(location: &str) -> Result<Self> {
-        match bucket(location)? {
-            Some(store) => Ok(store),
-            None => Self::folder(location, &folder_of(location)),
+        if !bucket::is_url(location) {
+            return Self::folder(location, &folder_of(location));
         }
+        let (objects, prefix) = bucket::open(location)?;
+        Ok(Self::over(objects, prefix, location))
     }
 
     /// Opens a root, making the folder if it is not there.
     pub fn create(location: &str) -> Result<Self> {
-        if bucket(location)?.is_none() {
+        if !bucket::is_url(location) {
             let folder = folder_of(location);
             std::fs::create_dir_all(&folder).map_err(|e| Error::io(location, e))?;
         }
@@ -142,6 +154,96 @@ impl Store {
         Ok(entries)
     }
 
+    /// The names directly in the root, those of folders with a `/` behind them.
+    pub fn names(&self) -> Result<BTreeSet<String>> {
+        let path = self.path("");
+        let listed = wait(async { self.objects.list_with_delimiter(Some(&path)).await });
+        let listed = listed.map_err(|e| self.error("", e))?;
+        let files = listed.objects.iter().filter_map(|object| object.location.filename().map(str::to_owned));
+        let folders = listed.common_prefixes.iter();
+        let folders = folders.filter_map(|path| path.filename().map(|name| format!("{name}/")));
+        Ok(files.chain(folders).collect())
+    }
+
+    /// Whether a file is there.
+    pub fn exists(&self, name: &str) -> Result<bool> {
+        let path = self.path(name);
+        match wait(async { self.objects.head(&path).await }) {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(e) => Err(self.error(name, e)),
+        }
+    }
+
+    /// Whether a whole folder can be given another name: on a disk, and in no bucket.
+    pub fn renames_folders(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Gives a file (on a disk also a folder, its name with a `/` behind it) another name in the root, replacing a
+    /// file that has it. Where another process has just done the same, there is nothing left to do.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let renamed = match (self.local_path(from), self.local_path(to)) {
+            (Some(old), Some(new)) => atomic::rename(&old, &new).map_err(|e| Error::io(self.display(to), e)),
+            _ => {
+                let (old, new) = (self.path(from), self.path(to));
+                wait(async { self.objects.rename(&old, &new).await }).map_err(|e| self.error(from, e))
+            }
+        };
+        match renamed {
+            Err(error) if error.is_not_found() && self.has(to)? => Ok(()),
+            done => done,
+        }
+    }
+
+    fn has(&self, name: &str) -> Result<bool> {
+        match self.local_path(name) {
+            Some(path) => Ok(path.exists()),
+            None => self.exists(name),
+        }
+    }
+
+    /// Writes new files into `folder` (of the root), several at a time where the store is far away. On a disk they
+    /// are not synced: [`Store::sync`] does it for all of them.
+    pub fn put_all(&self, folder: &str, files: Vec<(String, Bytes)>) -> Result<()> {
+        if let Some(path) = self.local_path(folder) {
+            return files.iter().try_for_each(|(name, bytes)| {
+                atomic::write_unsynced(&path.join(name), bytes).map_err(|e| Error::io(path.join(name), e))
+            });
+        }
+        let put = |(name, bytes): (String, Bytes)| {
+            let name = format!("{folder}{name}");
+            let path = self.path(&name);
+            async move {
+                self.objects.put(&path, bytes.into()).await.map(|_| ()).map_err(|e| self.error(&name, e))
+            }
+        };
+        let puts = futures::stream::iter(files.into_iter().map(put)).buffer_unordered(UPLOADS);
+        wait(puts.try_collect::<()>())
+    }
+
+    /// Makes the named files of a folder durable; in a bucket they are once they are written.
+    pub fn sync(&self, folder: &str, names: &[String]) -> Result<()> {
+        match self.local_path(folder) {
+            Some(path) => atomic::sync_all(&path, names),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes a folder of the root and what is in it; one that is not there is no error.
+    pub fn delete_folder(&self, folder: &str) -> Result<()> {
+        if let Some(path) = self.local_path(folder) {
+            return match std::fs::remove_dir_all(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io(path, e)),
+                _ => Ok(()),
+            };
+        }
+        let path = self.path(folder);
+        let paths = self.objects.list(Some(&path)).map_ok(|object| object.location).boxed();
+        let deleted = wait(async { self.objects.delete_stream(paths).try_collect::<Vec<_>>().await });
+        deleted.map(|_| ()).map_err(|e| self.error(folder, e))
+    }
+
     /// Deletes a file; one that is not there is no error.
     pub fn delete(&self, name: &str) -> Result<()> {
         let path = self.path(name);
@@ -155,6 +257,7 @@ impl Store {
     pub fn writer(&self, name: &str) -> Result<StoreWriter> {
         let spool = match self.local_path(name) {
             Some(path) => path,
+            // A bucket gets it from here in one go, so that a kill leaves no half of it there.
             None => std::env::temp_dir().join(format!("troika-{}-{name}", std::process::id())),
         };
         Ok(StoreWriter { file: AtomicFile::create(spool)?, store: self.clone(), name: name.to_owned() })
@@ -166,25 +269,48 @@ impl Store {
             let file = File::open(&path).map_err(|e| Error::io(self.display(name), e))?;
             return Ok(StoreReader::File(file));
         }
-        match self.get(name)? {
-            Some(bytes) => Ok(StoreReader::Bytes(bytes)),
-            None => Err(Error::io(self.display(name), io::ErrorKind::NotFound.into())),
+        let path = self.path(name);
+        let object = wait(async { self.objects.head(&path).await }).map_err(|e| self.error(name, e))?;
+        if object.size <= file::WHOLE {
+            let bytes = wait(async { self.objects.get(&path).await?.bytes().await });
+            return bytes.map(StoreReader::Bytes).map_err(|e| self.error(name, e));
         }
+        Ok(StoreReader::Remote(RemoteFile { store: self.clone(), name: name.to_owned(), bytes: object.size }))
+    }
+
+    fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes> {
+        let path = self.path(name);
+        wait(async { self.objects.get_range(&path, range).await }).map_err(|e| self.error(name, e))
     }
 
     fn upload(&self, name: &str, mut file: AtomicFile) -> Result<()> {
-        let broken = |e| Error::io(self.display(name), e);
-        file.seek(SeekFrom::Start(0)).map_err(broken)?;
         let mut parts = BufWriter::new(Arc::clone(&self.objects), self.path(name));
+        let sent = self.send(&mut file, &mut parts);
+        if sent.is_err() {
+            // Best effort: parts of an upload that nobody completes cost space until the bucket expires them.
+            drop(wait(async { parts.abort().await }));
+        }
+        sent.map_err(|e| self.upload_error(name, e))
+    }
+
+    fn send(&self, file: &mut AtomicFile, parts: &mut BufWriter) -> io::Result<()> {
+        file.seek(SeekFrom::Start(0))?;
         let mut buffer = vec![0; 1 << 20];
         loop {
-            let n = file.read(&mut buffer).map_err(broken)?;
+            let n = file.read(&mut buffer)?;
             if n == 0 {
-                break;
+                return wait(async { parts.shutdown().await });
             }
-            wait(async { parts.write_all(&buffer[..n]).await }).map_err(broken)?;
+            wait(async { parts.write_all(&buffer[..n]).await })?;
         }
-        wait(async { parts.shutdown().await }).map_err(broken)
+    }
+
+    /// An upload is a writer, which wraps what the store says.
+    fn upload_error(&self, name: &str, error: io::Error) -> Error {
+        match error.downcast::<object_store::Error>() {
+            Ok(source) => self.error(name, source),
+            Err(error) => Error::io(self.display(name), error),
+        }
     }
 
     /// The object of a file, for reading parts of it.
@@ -202,130 +328,16 @@ impl Store {
     }
 }
 
-/// A bucket, when `location` is a URL of a scheme other than `file`.
-fn bucket(location: &str) -> Result<Option<Store>> {
-    if !location.contains("://") || location.starts_with("file://") {
-        return Ok(None);
-    }
-    let unknown = |e: &dyn std::fmt::Display| {
-        Error::config(location, format!("not a store that this build knows: {e}"))
-            .with_hint("name a folder on a local or mounted disk")
-    };
-    let url = location.parse().map_err(|e| unknown(&e))?;
-    let (objects, prefix) = object_store::parse_url(&url).map_err(|e| unknown(&e))?;
-    Ok(Some(Store::over(Arc::from(objects), prefix, location)))
-}
-
 fn folder_of(location: &str) -> PathBuf {
     PathBuf::from(location.strip_prefix("file://").unwrap_or(location))
 }
 
-/// Runs a store operation to its end; also when the caller itself runs inside an async runtime.
-pub(crate) fn wait<F: Future + Send>(operation: F) -> F::Output
-where
-    F::Output: Send,
-{
-    match runtime() {
-        Some(runtime) if tokio::runtime::Handle::try_current().is_ok() => std::thread::scope(|scope| {
-            let thread = scope.spawn(|| runtime.block_on(operation));
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        }),
-        Some(runtime) => runtime.block_on(operation),
-        // No thread to be had: the local store then works in this one.
-        None => poll_in_place(operation),
-    }
-}
-
-fn poll_in_place<F: Future>(operation: F) -> F::Output {
-    let mut operation = std::pin::pin!(operation);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    loop {
-        if let std::task::Poll::Ready(output) = operation.as_mut().poll(&mut context) {
-            return output;
-        }
-        std::thread::yield_now();
-    }
-}
-
-fn runtime() -> Option<&'static Runtime> {
-    static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
-    let start = || {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("store")
-            .enable_all()
-            .build()
-    };
-    RUNTIME.get_or_init(|| start().ok()).as_ref()
-}
-
-/// A file in the making inside a store; dropped without [`StoreWriter::commit`] it leaves nothing.
-#[derive(Debug)]
-pub struct StoreWriter {
-    file: AtomicFile,
-    store: Store,
-    name: String,
-}
-
-impl StoreWriter {
-    /// Makes the file visible under its name.
-    pub fn commit(self) -> Result<()> {
-        match self.store.folder {
-            Some(_) => self.file.commit(),
-            None => self.store.upload(&self.name, self.file),
-        }
-    }
-}
-
-impl Write for StoreWriter {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.file.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// A file of a store, open for the Parquet reader.
-#[derive(Debug)]
-pub enum StoreReader {
-    /// On disk.
-    File(File),
-    /// Fetched whole.
-    Bytes(Bytes),
-}
-
-impl Length for StoreReader {
-    fn len(&self) -> u64 {
-        match self {
-            Self::File(file) => Length::len(file),
-            Self::Bytes(bytes) => bytes.len() as u64,
-        }
-    }
-}
-
-impl ChunkReader for StoreReader {
-    type T = Box<dyn Read>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(match self {
-            Self::File(file) => Box::new(file.get_read(start)?),
-            Self::Bytes(bytes) => Box::new(bytes.get_read(start)?),
-        })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        match self {
-            Self::File(file) => file.get_bytes(start, length),
-            Self::Bytes(bytes) => bytes.get_bytes(start, length),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use object_store::memory::InMemory;
+    use parquet::file::reader::{ChunkReader, Length};
 
     use super::*;
 
@@ -384,6 +396,49 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_renamed_once_and_twice_is_no_error() {
+        let (_folder, stores) = both();
+        for store in stores {
+            store.put("00000-a.tar", "1").unwrap();
+            store.rename("00000-a.tar", "00000.tar").unwrap();
+            store.rename("00000-a.tar", "00000.tar").unwrap();
+            assert_eq!(store.names().unwrap().into_iter().collect::<Vec<_>>(), ["00000.tar"]);
+            let error = store.rename("00001-a.tar", "00001.tar").unwrap_err();
+            assert!(error.is_not_found(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_filled_listed_and_deleted_whole() {
+        let (folder, stores) = both();
+        std::fs::create_dir_all(folder.path().join("new/deep/00000-a")).unwrap();
+        for store in stores {
+            let files = (0..100).map(|i| (format!("{i}.txt"), Bytes::from(vec![b'x'; i]))).collect();
+            store.put_all("00000-a/", files).unwrap();
+            store.sync("00000-a/", &["7.txt".to_owned()]).unwrap();
+            assert_eq!(store.list("00000-a").unwrap().len(), 100);
+            assert_eq!(store.get("00000-a/7.txt").unwrap().unwrap(), "xxxxxxx");
+            assert_eq!(store.names().unwrap().into_iter().collect::<Vec<_>>(), ["00000-a/"]);
+            store.delete_folder("00000-a/").unwrap();
+            store.delete_folder("00000-a/").unwrap();
+            assert_eq!(store.names().unwrap().len(), 0);
+        }
+    }
+
+    #[test]
+    fn a_large_file_of_a_bucket_is_read_range_by_range() {
+        let (_folder, [_, memory]) = both();
+        let content: Vec<u8> = (0..20_000_000_u32).map(|i| i.to_le_bytes()[1]).collect();
+        memory.put("list.parquet", content.clone()).unwrap();
+        let reader = memory.reader("list.parquet").unwrap();
+        assert!(matches!(reader, StoreReader::Remote(_)));
+        assert_eq!(reader.get_bytes(17_000_000, 9).unwrap(), content[17_000_000..17_000_009]);
+        let mut rest = Vec::new();
+        reader.get_read(1_000_000).unwrap().read_to_end(&mut rest).unwrap();
+        assert!(rest == content[1_000_000..]);
+    }
+
+    #[test]
     fn a_store_works_inside_an_async_runtime() {
         let (_folder, stores) = both();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -402,7 +457,7 @@ mod tests {
         assert_eq!(Store::open(absent.to_str().unwrap()).unwrap_err().exit_code(), 2);
         crate::atomic::write(&absent, "x").unwrap();
         assert!(Store::open(absent.to_str().unwrap()).unwrap_err().to_string().ends_with("not a folder"));
-        let error = Store::open("s3://bucket/data").unwrap_err();
+        let error = Store::open("ftp://bucket/data").unwrap_err();
         assert!(error.to_string().contains("not a store that this build knows"), "{error}");
     }
 }
