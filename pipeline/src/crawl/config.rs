@@ -5,7 +5,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::address::Policy;
 use super::list::ListFormat;
 use super::size::ByteSize;
-use crate::picture::{DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, ResizeMode, ResizeOptions};
+use crate::picture::{
+    DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, JPEG_CODEC, ResizeMode, ResizeOptions,
+};
 use crate::{Error, Result};
 
 /// `crawl.toml`.
@@ -67,6 +69,8 @@ pub struct ImageConfig {
     pub background: [u8; 3],
     /// Whether EXIF orientation is applied.
     pub exif_orientation: bool,
+    /// Whether colours are taken to sRGB by the picture's ICC profile.
+    pub icc: bool,
     /// Pictures with more pixels are refused by their header.
     pub max_pixels: u64,
     /// Pictures with a shorter side are refused; 0 refuses none.
@@ -91,6 +95,7 @@ impl Default for ImageConfig {
             upscale: resize.upscale,
             background: decode.background,
             exif_orientation: decode.exif_orientation,
+            icc: decode.icc,
             max_pixels: decode.max_pixels,
             min_side: 0,
             max_aspect_ratio: 0.0,
@@ -107,6 +112,7 @@ impl ImageConfig {
             background: self.background,
             max_pixels: self.max_pixels,
             exif_orientation: self.exif_orientation,
+            icc: self.icc,
         }
     }
 
@@ -225,6 +231,7 @@ pub(super) struct Decides<'a> {
     caption_col: Option<&'a str>,
     columns: &'a [String],
     image: &'a ImageConfig,
+    jpeg_codec: &'static str,
     max_bytes: ByteSize,
     max_redirects: u32,
 }
@@ -281,6 +288,7 @@ impl CrawlConfig {
             caption_col: self.input.caption_col.as_deref(),
             columns: &self.input.columns,
             image: &self.image,
+            jpeg_codec: JPEG_CODEC,
             max_bytes: self.net.max_bytes,
             max_redirects: self.net.max_redirects,
         }
