@@ -8,7 +8,9 @@ use super::list::{ListFormat, RetryFailed};
 use super::manners::{self, MannersConfig};
 use super::output::OutputFormat;
 use super::size::ByteSize;
-use crate::picture::{DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, ResizeMode, ResizeOptions};
+use crate::picture::{
+    DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, JPEG_CODEC, ResizeMode, ResizeOptions,
+};
 use crate::{Error, Result};
 
 /// `crawl.toml`.
@@ -95,6 +97,8 @@ pub struct ImageConfig {
     pub background: [u8; 3],
     /// Whether EXIF orientation is applied.
     pub exif_orientation: bool,
+    /// Whether colours are taken to sRGB by the picture's ICC profile.
+    pub icc: bool,
     /// Pictures with more pixels are refused by their header.
     pub max_pixels: u64,
     /// Pictures with a shorter side are refused; 0 refuses none.
@@ -119,6 +123,7 @@ impl Default for ImageConfig {
             upscale: resize.upscale,
             background: decode.background,
             exif_orientation: decode.exif_orientation,
+            icc: decode.icc,
             max_pixels: decode.max_pixels,
             min_side: 0,
             max_aspect_ratio: 0.0,
@@ -135,6 +140,7 @@ impl ImageConfig {
             background: self.background,
             max_pixels: self.max_pixels,
             exif_orientation: self.exif_orientation,
+            icc: self.icc,
         }
     }
 
@@ -319,6 +325,7 @@ pub(super) struct Decides<'a> {
     image: &'a ImageConfig,
     output: OutputFormat,
     shard_digits: usize,
+    jpeg_codec: &'static str,
     max_bytes: ByteSize,
     max_redirects: u32,
     manners: manners::Decides<'a>,
@@ -387,6 +394,7 @@ impl CrawlConfig {
             image: &self.image,
             output: self.output.format,
             shard_digits: self.output.shard_digits,
+            jpeg_codec: JPEG_CODEC,
             max_bytes: self.net.max_bytes,
             max_redirects: self.net.max_redirects,
             manners: self.manners.decides(&self.net.user_agent),

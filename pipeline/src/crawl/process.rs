@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::budget::Pixels;
 use super::config::ImageConfig;
-use crate::picture::{Geometry, Header, decode, encode, geometry, guarded, probe, resize};
+use crate::picture::{Geometry, Header, decode_for, encode, geometry, guarded, probe, resize_decoded};
 use crate::reason::Reason;
 use crate::unit::hex;
 
@@ -38,9 +38,9 @@ fn image_of(body: &[u8], config: &ImageConfig, pixels: &Pixels) -> Result<Proces
         return Err(Reason::TooManyPixels);
     }
     let _room = pixels.take(needed(&header, &geometry));
-    let picture = decode(body, &config.decode())?;
-    let original_size = (picture.width(), picture.height());
-    let picture = resize(picture, &config.resize())?;
+    let decoded = decode_for(body, &config.decode(), &config.resize())?;
+    let original_size = decoded.full_size;
+    let picture = resize_decoded(decoded, &config.resize())?;
     let image = encode(&picture, &config.encode())?;
     Ok(Processed {
         image: image.into(),

@@ -6,7 +6,6 @@ use clap::ValueEnum;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use serde::{Deserialize, Serialize};
 
 use super::Picture;
@@ -82,14 +81,7 @@ pub fn encode(picture: &Picture, options: &EncodeOptions) -> Result<Vec<u8>, Rea
     let mut bytes = Vec::new();
     let (pixels, width, height) = (picture.pixels(), picture.width(), picture.height());
     match options.format {
-        EncodeFormat::Jpg => {
-            let side = |n: u32| u16::try_from(n).map_err(|_| Reason::Encode);
-            let mut encoder = Encoder::new(&mut bytes, options.quality.unwrap_or(95).clamp(1, 100));
-            encoder.set_sampling_factor(SamplingFactor::F_2_2);
-            encoder
-                .encode(pixels, side(width)?, side(height)?, ColorType::Rgb)
-                .map_err(|_| Reason::Encode)?;
-        }
+        EncodeFormat::Jpg => bytes = jpg(picture, options.quality.unwrap_or(95).clamp(1, 100))?,
         EncodeFormat::Png => {
             let level = match options.quality.unwrap_or(6) {
                 0 => CompressionType::Uncompressed,
@@ -108,6 +100,21 @@ pub fn encode(picture: &Picture, options: &EncodeOptions) -> Result<Vec<u8>, Rea
                 .map_err(|_| Reason::Encode)?;
         }
     }
+    Ok(bytes)
+}
+
+#[cfg(feature = "turbojpeg")]
+use super::turbo::encode as jpg;
+
+#[cfg(not(feature = "turbojpeg"))]
+fn jpg(picture: &Picture, quality: u8) -> Result<Vec<u8>, Reason> {
+    use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+    let side = |n: u32| u16::try_from(n).map_err(|_| Reason::Encode);
+    let (width, height) = (side(picture.width())?, side(picture.height())?);
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, quality);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder.encode(picture.pixels(), width, height, ColorType::Rgb).map_err(|_| Reason::Encode)?;
     Ok(bytes)
 }
 

@@ -1,16 +1,22 @@
 //! Pixels: 8-bit RGB pictures, decoded from what the web serves, resized with img2dataset's geometry, encoded again.
 
+mod area;
 mod decode;
 mod encode;
 mod resize;
+#[cfg(feature = "turbojpeg")]
+mod turbo;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::reason::Reason;
 
-pub use decode::{DecodeOptions, Header, decode, probe};
+pub use decode::{DecodeOptions, Decoded, Header, decode, decode_for, probe};
 pub use encode::{EncodeFormat, EncodeOptions, encode};
-pub use resize::{Geometry, Interpolation, ResizeMode, ResizeOptions, geometry, resize};
+pub use resize::{Geometry, Interpolation, ResizeMode, ResizeOptions, geometry, resize, resize_decoded};
+
+/// Which library reads and writes JPEG: they differ in the last bits.
+pub const JPEG_CODEC: &str = if cfg!(feature = "turbojpeg") { "libjpeg-turbo" } else { "rust" };
 
 /// A codec that panics on hostile bytes has met a damaged file; it is not the end of the program.
 pub(crate) fn guarded<T>(codec: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {

@@ -1,15 +1,16 @@
 //! The five resize modes of img2dataset with its exact geometry (`img2dataset/resizer.py`, which calls
 //! `smallest_max_size`, `longest_max_size`, `center_crop` and `pad` of albumentations).
 //!
-//! Sides are rounded half to even, as Python does, and are at least 1. Filters come from `fast_image_resize`: its box
-//! filter is OpenCV's `INTER_AREA` up to rounding.
+//! Sides are rounded half to even, as Python does, and are at least 1. The area filter is OpenCV's; the others come from
+//! `fast_image_resize` and, unlike OpenCV's, look at every pixel when they reduce.
 
 use clap::ValueEnum;
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions as FirOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
-use super::Picture;
+use super::area::scale_by_area;
+use super::{Decoded, Picture};
 use crate::reason::Reason;
 
 /// What becomes of a picture that is not `size × size`.
@@ -165,14 +166,21 @@ pub fn geometry(width: u32, height: u32, options: &ResizeOptions) -> Geometry {
 /// # Errors
 /// [`Reason::TooManyPixels`] when the scaled picture or the result passes the limit.
 pub fn resize(picture: Picture, options: &ResizeOptions) -> Result<Picture, Reason> {
-    let geometry = geometry(picture.width(), picture.height(), options);
-    let (width, height) = geometry.scaled;
+    resize_decoded(picture.into(), options)
+}
+
+/// Resizes a picture that may have been reduced while it was decoded: the result is that of the whole picture.
+///
+/// # Errors
+/// Those of [`resize`].
+pub fn resize_decoded(decoded: Decoded, options: &ResizeOptions) -> Result<Picture, Reason> {
+    let geometry = geometry(decoded.full_size.0, decoded.full_size.1, options);
     if geometry.passes(options.max_pixels) {
         return Err(Reason::TooManyPixels);
     }
     let scaled = match geometry.filter {
-        Some(filter) => scale(picture, width, height, filter)?,
-        None => picture,
+        Some(filter) => scale(decoded, geometry.scaled, filter)?,
+        None => decoded.picture,
     };
     let (out_width, out_height) = geometry.output;
     Ok(match options.mode {
@@ -186,11 +194,18 @@ pub fn resize(picture: Picture, options: &ResizeOptions) -> Result<Picture, Reas
     })
 }
 
-fn scale(picture: Picture, width: u32, height: u32, filter: Interpolation) -> Result<Picture, Reason> {
-    let up = u64::from(width) * u64::from(height) > u64::from(picture.width()) * u64::from(picture.height());
-    let algorithm = match filter {
+fn scale(decoded: Decoded, (width, height): (u32, u32), filter: Interpolation) -> Result<Picture, Reason> {
+    let Decoded { picture, full_size, reduction } = decoded;
+    // Sides that are no multiple of the reduction were rounded up.
+    let extent =
+        (f64::from(full_size.0) / f64::from(reduction), f64::from(full_size.1) / f64::from(reduction));
+    let down = width <= full_size.0 && height <= full_size.1;
+    let filter = match filter {
+        Interpolation::Area if down => {
+            let pixels = scale_by_area(&picture, extent, width, height);
+            return Picture::new(width, height, pixels).ok_or(Reason::Decode);
+        }
         Interpolation::Nearest => ResizeAlg::Nearest,
-        Interpolation::Area if !up => ResizeAlg::Convolution(FilterType::Box),
         Interpolation::Area | Interpolation::Linear => ResizeAlg::Convolution(FilterType::Bilinear),
         Interpolation::Cubic => ResizeAlg::Convolution(FilterType::CatmullRom),
         Interpolation::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
@@ -199,7 +214,7 @@ fn scale(picture: Picture, width: u32, height: u32, filter: Interpolation) -> Re
     let source = Image::from_vec_u8(from_width, from_height, picture.into_pixels(), PixelType::U8x3);
     let source = source.map_err(|_| Reason::Decode)?;
     let mut target = Image::new(width, height, PixelType::U8x3);
-    let how = FirOptions::new().resize_alg(algorithm).use_alpha(false);
+    let how = FirOptions::new().resize_alg(filter).use_alpha(false).crop(0.0, 0.0, extent.0, extent.1);
     Resizer::new().resize(&source, &mut target, &how).map_err(|_| Reason::Decode)?;
     Picture::new(width, height, target.into_vec()).ok_or(Reason::Decode)
 }
