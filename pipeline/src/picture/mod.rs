@@ -1,16 +1,26 @@
 //! Pixels: 8-bit RGB pictures, decoded from what the web serves, resized with img2dataset's geometry, encoded again.
 
+mod blur;
 mod decode;
 mod encode;
+mod exif;
+mod exif_tags;
 mod resize;
+mod scale;
+mod source;
+mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::reason::Reason;
 
+pub use blur::{BlurBox, blur};
 pub use decode::{DecodeOptions, Header, decode, probe};
-pub use encode::{EncodeFormat, EncodeOptions, encode};
-pub use resize::{Geometry, Interpolation, ResizeMode, ResizeOptions, geometry, resize};
+pub use encode::{EncodeFormat, EncodeOptions, encode, encode_grey};
+pub use exif::exif_json;
+pub use resize::{Geometry, ResizeMode, ResizeOptions, geometry, resize, resize_with};
+pub use scale::Interpolation;
+pub use source::Source;
 
 /// A codec that panics on hostile bytes has met a damaged file; it is not the end of the program.
 pub(crate) fn guarded<T>(codec: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
