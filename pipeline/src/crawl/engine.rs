@@ -20,6 +20,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use super::asks::{AskColumns, Asks};
 use super::budget::{Bodies, Held, Pixels, Waiting};
 use super::collect::{Collector, Finished};
 use super::config::CrawlConfig;
@@ -56,6 +57,7 @@ pub(super) struct Shared {
     pixels: Pixels,
     pub(super) waiting: Waiting,
     pub(super) tally: Tally,
+    asks: AskColumns,
     /// Held by the one unit that starts downloads.
     turn: Mutex<()>,
 }
@@ -74,6 +76,7 @@ enum Event {
 pub(super) struct Parts {
     pub(super) lists: Vec<ListFile>,
     pub(super) columns: Columns,
+    pub(super) asks: AskColumns,
     pub(super) layout: Layout,
     pub(super) progress: Progress,
     pub(super) verbose: bool,
@@ -97,6 +100,7 @@ impl Engine {
             pixels: Pixels::new(4 * eighth),
             waiting: Waiting::new(eighth),
             tally: Tally::new(),
+            asks: parts.asks,
             turn: Mutex::new(()),
             config: config.clone(),
         };
@@ -211,21 +215,23 @@ async fn feed(shared: Arc<Shared>, source: Source, front: Arc<AtomicUsize>, even
     let mut downloads = JoinSet::new();
     let mut first = 0;
     while let Some(block) = inbox.recv().await {
-        let block = match block {
+        let mut block = match block {
             Ok(block) => block,
             Err(error) => return drop(events.send(Event::Broken(error))),
         };
+        let asks = shared.asks.take(&mut block);
         let links = block.links.clone();
         let count = links.len();
         drop(events.send(Event::Block(block)));
-        for (index, link) in (first..).zip(links) {
+        for (index, (link, asks)) in (first..).zip(links.into_iter().zip(asks)) {
             match link {
                 Err(reason) => drop(events.send(Event::Row(index, Finished::failed(reason.into())))),
                 Ok(url) => {
                     shared.waiting.room(|| front.load(Ordering::Relaxed) >= first).await;
                     let Ok(slot) = Arc::clone(&shared.slots).acquire_owned().await else { return };
                     let Some(held) = shared.bodies.start().await else { return };
-                    downloads.spawn(download(Arc::clone(&shared), url, index, slot, held, events.clone()));
+                    let row = Row { url, index, asks };
+                    downloads.spawn(download(Arc::clone(&shared), row, slot, held, events.clone()));
                 }
             }
             while downloads.try_join_next().is_some() {}
@@ -237,14 +243,21 @@ async fn feed(shared: Arc<Shared>, source: Source, front: Arc<AtomicUsize>, even
     while downloads.join_next().await.is_some() {}
 }
 
-async fn download(
-    shared: Arc<Shared>,
+/// A row of the unit to be fetched.
+struct Row {
     url: String,
     index: usize,
+    asks: Asks,
+}
+
+async fn download(
+    shared: Arc<Shared>,
+    row: Row,
     slot: OwnedSemaphorePermit,
     held: Held,
     events: Sender<Event>,
 ) {
+    let Row { url, index, asks } = row;
     let fetched = shared.fetcher.fetch(&url, held).await;
     drop(slot);
     // A closed channel means that the unit was given up.
@@ -255,7 +268,7 @@ async fn download(
             let worker = Arc::clone(&shared);
             shared.pool.spawn(move || {
                 let Body { bytes, held } = body;
-                let image = process(&bytes, &worker.config.image, &worker.pixels);
+                let image = process(&bytes, &worker.config.image, &asks, &worker.pixels);
                 drop((bytes, held));
                 let done =
                     image.map_or_else(|reason| Finished::failed(Failure::from(reason)), Finished::Image);

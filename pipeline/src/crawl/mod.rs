@@ -10,6 +10,7 @@
 //! ```
 
 mod address;
+mod asks;
 mod budget;
 mod collect;
 mod config;
@@ -30,7 +31,8 @@ use crate::store::Store;
 use crate::unit::{self, InputFile, Plan, Selection, Todo, digest_file, pending, run_units_overlapped};
 use crate::{Error, Result};
 
-pub use config::{CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig, RunConfig};
+use asks::AskColumns;
+pub use config::{Compat, CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig, RunConfig};
 use engine::{Engine, Parts};
 pub use list::ListFormat;
 use list::{Columns, ListFile};
@@ -110,7 +112,14 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
         progress.note(&format!("{} of {} units already done", todo.done(), todo.selected));
     }
     let layout = layout(config, &plan, &columns)?;
-    let parts = Parts { lists, columns, layout, progress: progress.clone(), verbose: options.verbose };
+    let parts = Parts {
+        lists,
+        asks: AskColumns::of(config).0,
+        columns,
+        layout,
+        progress: progress.clone(),
+        verbose: options.verbose,
+    };
     let engine = Engine::new(config, parts)?;
     let ran =
         run_units_overlapped(&store, &plan, &todo, &options.interrupt, LANES, |attempt| engine.unit(attempt));
@@ -143,6 +152,7 @@ struct Survey {
 
 fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
     let lists = ListFile::find(&config.input)?;
+    let wanted = InputConfig { columns: AskColumns::of(config).1, ..config.input.clone() };
     let decides = decides(config, &lists)?;
     // Counts and offsets follow from how a list is read and cut.
     let same = |plan: &&Plan| plan.config == decides && plan.rows_per_unit == config.output.rows_per_unit;
@@ -150,7 +160,7 @@ fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
     let mut columns: Option<Columns> = None;
     let mut inputs = Vec::with_capacity(lists.len());
     for list in &lists {
-        let here = list.columns(&config.input)?;
+        let here = list.columns(&wanted)?;
         match &columns {
             Some(first) if *first != here => {
                 let first = lists.first().map(|list| list.path.display().to_string()).unwrap_or_default();
@@ -190,10 +200,15 @@ fn input(list: &ListFile, rows_per_unit: u64, earlier: Option<&Plan>) -> Result<
 }
 
 fn layout(config: &CrawlConfig, plan: &Plan, columns: &Columns) -> Result<Layout> {
+    let image = &config.image;
+    let shown = columns.extra.len().saturating_sub(AskColumns::of(config).0.dropped());
     let layout = Layout {
-        extra: columns.extra.clone(),
+        extra: columns.extra[..shown].to_vec(),
         caption: columns.caption.is_some(),
-        format: config.image.encode_format,
+        exif: image.extract_exif,
+        hash: image.compute_hash,
+        hash_verified: image.verify_hash.is_some(),
+        format: image.encode_format,
         metadata: vec![("troika.plan".to_owned(), plan.plan_id.clone())],
     };
     match layout.reserved() {
