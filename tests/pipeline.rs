@@ -3,6 +3,8 @@
 
 #[path = "pipeline/desk.rs"]
 mod desk;
+#[path = "pipeline/images.rs"]
+mod images;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -422,6 +424,7 @@ fn a_folder_shows_its_schema_and_counts() {
       height: Int32
       original_width: Int32
       original_height: Int32
+      exif: Utf8
       sha256: Utf8
       reason: Utf8
       rule: Utf8

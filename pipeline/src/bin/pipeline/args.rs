@@ -1,10 +1,11 @@
 //! The command line; flags become `--set`s of the config, so that both say the same.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use pipeline::cli::Common;
-use pipeline::picture::{EncodeFormat, ResizeMode};
 use pipeline::unit::Selection;
+
+use crate::image_flags::{self, ImageFlags};
 
 /// From links to image-text pairs
 #[derive(Parser)]
@@ -66,38 +67,13 @@ pub(crate) struct Crawl {
     #[arg(long, value_name = "NAME", help_heading = "Input")]
     caption_col: Option<String>,
     /// Columns to carry along
-    #[arg(
-        long,
-        alias = "save-additional-columns",
-        value_delimiter = ',',
-        value_name = "NAME,…",
-        help_heading = "Input"
-    )]
+    #[arg(long, alias = "save-additional-columns", value_name = "NAME,…", help_heading = "Input")]
     columns: Vec<String>,
-    /// Side of the images in pixels [256]
-    #[arg(long, value_name = "N", help_heading = "Images")]
-    image_size: Option<u32>,
-    /// What becomes of images that are not square [border]
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        value_name = "no|border|keep_ratio|keep_ratio_largest|center_crop",
-        help_heading = "Images"
-    )]
-    resize_mode: Option<ResizeMode>,
-    /// Format of the images [jpg]
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        value_name = "jpg|png|webp",
-        help_heading = "Images"
-    )]
-    encode_format: Option<EncodeFormat>,
-    /// jpg: 1 to 100 [95]; png: 0 to 9 [6]
-    #[arg(long, value_name = "N", help_heading = "Images")]
-    encode_quality: Option<u8>,
+    /// Column of the boxes to blur, each [left, top, right, bottom] from 0 to 1
+    #[arg(long, value_name = "NAME", help_heading = "Input", hide_short_help = true)]
+    bbox_col: Option<String>,
+    #[command(flatten)]
+    image: ImageFlags,
     /// Downloads at a time [256]
     #[arg(long, alias = "thread-count", value_name = "N", help_heading = "Network")]
     concurrency: Option<usize>,
@@ -126,13 +102,16 @@ impl Crawl {
         is_toml(&self.input)
     }
 
+    /// The columns to carry along, however they are listed.
+    fn columns(&self) -> Vec<String> {
+        self.columns.iter().flat_map(|columns| image_flags::list(columns)).collect()
+    }
+
     /// The flags as settings, then the `--set`s, which win.
     pub(crate) fn sets(&self) -> Vec<String> {
         let text = |value: &String| toml::Value::from(value.as_str()).to_string();
         let list =
             |values: &[String]| (!values.is_empty()).then(|| toml::Value::from(values.to_vec()).to_string());
-        let name =
-            |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
         let input = (!self.is_config()).then(|| text(&self.input));
         let flags = [
             ("input.urls", input),
@@ -140,18 +119,20 @@ impl Crawl {
             ("output.rows_per_unit", self.rows_per_unit.map(|n| n.to_string())),
             ("input.url_col", self.url_col.as_ref().map(text)),
             ("input.caption_col", self.caption_col.as_ref().map(text)),
-            ("input.columns", list(&self.columns)),
-            ("image.size", self.image_size.map(|n| n.to_string())),
-            ("image.resize_mode", name(self.resize_mode.and_then(|mode| mode.to_possible_value()))),
-            ("image.encode_format", name(self.encode_format.and_then(|format| format.to_possible_value()))),
-            ("image.encode_quality", self.encode_quality.map(|n| n.to_string())),
+            ("input.columns", list(&self.columns())),
+            ("input.bbox_col", self.bbox_col.as_ref().map(text)),
             ("net.concurrency", self.concurrency.map(|n| n.to_string())),
             ("net.timeout", self.timeout.map(|s| toml::Value::from(s).to_string())),
             ("net.allow", list(&self.allow)),
             ("run.threads", self.threads.map(|n| n.to_string())),
         ];
         let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
-        flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect()
+        flags
+            .into_iter()
+            .chain(self.image.sets())
+            .filter_map(set)
+            .chain(self.common.sets.iter().cloned())
+            .collect()
     }
 }
 

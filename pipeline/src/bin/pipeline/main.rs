@@ -2,13 +2,15 @@
 
 mod args;
 mod commands;
+mod image_flags;
 mod show;
+mod spelling;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let arguments = args::Arguments::parse();
+    let arguments = args::Arguments::parse_from(spelling::dashed(std::env::args_os()));
     pipeline::cli::run_main(|| commands::run(arguments.command))
 }
