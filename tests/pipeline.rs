@@ -7,6 +7,8 @@ mod bucket;
 mod desk;
 #[path = "pipeline/hosts.rs"]
 mod hosts;
+#[path = "pipeline/images.rs"]
+mod images;
 #[path = "pipeline/inputs.rs"]
 mod inputs;
 #[path = "pipeline/manners.rs"]
@@ -438,6 +440,7 @@ fn a_folder_shows_its_schema_and_counts() {
       height: Int32
       original_width: Int32
       original_height: Int32
+      exif: Utf8
       sha256: Utf8
       reason: Utf8
       rule: Utf8

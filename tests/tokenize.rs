@@ -336,7 +336,7 @@ fn bad_pairs_are_named() {
     -- out
     -- err
     error: pairs/00000.parquet: no column "spilt" (wanted by columns)
-    hint: columns here: ru, split, caption, url, key, status, error_message, width, height, original_width, original_height, sha256, reason, png
+    hint: columns here: ru, split, caption, url, key, status, error_message, width, height, original_width, original_height, sha256, reason, rule, png
     "#);
     assert!(!place.path("tokens/_commits").exists());
 }

@@ -18,7 +18,7 @@ use pipeline::unit::{Commit, committed};
 use serde_json::Value;
 
 /// A picture that differs from row to row in size, content and format.
-fn picture(n: u32) -> Vec<u8> {
+pub(crate) fn picture(n: u32) -> Vec<u8> {
     let (width, height) = (20 + n * 7 % 90, 20 + n * 13 % 70);
     let value = |i: u32| (i.wrapping_mul(n + 3) >> 4).to_le_bytes()[0];
     let pixels = (0..width * height * 3).map(value).collect();

@@ -157,7 +157,7 @@ pub(crate) fn shard(items: &[Item]) -> Vec<u8> {
         extra: vec![text("ru"), text("split")],
         caption: true,
         format: EncodeFormat::Png,
-        metadata: Vec::new(),
+        ..Layout::default()
     };
     let rows: Vec<Row> = items.iter().enumerate().map(|(index, item)| row(index, item)).collect();
     let ru: ArrayRef = Arc::new(items.iter().map(|item| item.ru).collect::<StringArray>());
@@ -177,7 +177,8 @@ fn row(index: usize, item: &Item) -> Row {
         rule: None,
         size: None,
         original_size: None,
-        sha256: None,
+        exif: None,
+        hash: None,
         image: item.image.as_ref().ok().map(|bytes| bytes.clone().into()),
     }
 }

@@ -59,14 +59,15 @@ fn row(index: u8) -> Row {
         rule: None,
         size: Some((8, 8)),
         original_size: Some((8, 8)),
-        sha256: None,
+        exif: None,
+        hash: None,
         image: Some(png.into()),
     }
 }
 
 /// A shard of twelve pictures.
 fn shard() -> Vec<u8> {
-    let layout = Layout { extra: vec![], caption: true, format: EncodeFormat::Png, metadata: vec![] };
+    let layout = Layout { caption: true, format: EncodeFormat::Png, ..Layout::default() };
     let mut writer = PairWriter::new(Vec::new(), &layout, "pairs").unwrap();
     writer.write(&[], &(0..12).map(row).collect::<Vec<_>>()).unwrap();
     writer.close().unwrap().0

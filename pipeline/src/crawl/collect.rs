@@ -174,9 +174,10 @@ fn row_of(done: Finished, url: Option<String>, caption: Option<String>, key: Str
             reason: Reason::Ok,
             error_message: None,
             rule: None,
-            size: Some(done.size),
-            original_size: Some(done.original_size),
-            sha256: Some(done.sha256),
+            size: done.size,
+            original_size: done.original_size,
+            exif: done.exif,
+            hash: done.hash,
             image: Some(done.image),
         },
         Finished::Failed(Failure { reason, message, rule, .. }) => Row {
@@ -188,7 +189,8 @@ fn row_of(done: Finished, url: Option<String>, caption: Option<String>, key: Str
             rule,
             size: None,
             original_size: None,
-            sha256: None,
+            exif: None,
+            hash: None,
             image: None,
         },
     }

@@ -1,5 +1,6 @@
 //! The config of a crawl: plain serde structs, defaults where img2dataset has them.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::address::Policy;
@@ -8,6 +9,7 @@ use super::list::{ListFormat, RetryFailed};
 use super::manners::{self, MannersConfig};
 use super::output::OutputFormat;
 use super::size::ByteSize;
+use crate::pairs::HashKind;
 use crate::picture::{
     DecodeOptions, EncodeFormat, EncodeOptions, Interpolation, JPEG_CODEC, ResizeMode, ResizeOptions,
 };
@@ -62,6 +64,10 @@ pub struct InputConfig {
     /// key that a row had. To join both: drop the rows of the old output whose key is the `source_key` of a success in
     /// the new one, and append the successes.
     pub retry_failed: RetryFailed,
+    /// Column of the boxes to blur in each picture: a list of `[left, top, right, bottom]` between 0 and 1 of its width
+    /// and height as it stands upright, or the same as JSON text. It comes into the shards too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bbox_col: Option<String>,
 }
 
 impl Default for InputConfig {
@@ -75,8 +81,23 @@ impl Default for InputConfig {
             columns: Vec::new(),
             quoting: true,
             retry_failed: RetryFailed::default(),
+            bbox_col: None,
         }
     }
+}
+
+/// Whose habits the pictures follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// Ours: pictures stand upright, in three channels, over the chosen colour, and filters never alias.
+    #[default]
+    None,
+    /// img2dataset's, whatever the other keys say: EXIF orientation and colour profiles are ignored, the background is
+    /// white, grey pictures stay grey, and linear, cubic and Lanczos reduce without antialiasing as OpenCV does.
+    /// (Sizes, offsets and the area filter are the same in both. 16-bit pictures are scaled in both: there they turn
+    /// white.)
+    Img2dataset,
 }
 
 /// `[image]`: decode, resize, encode.
@@ -103,13 +124,28 @@ pub struct ImageConfig {
     pub max_pixels: u64,
     /// Pictures with a shorter side are refused; 0 refuses none.
     pub min_side: u32,
+    /// Pictures with more pixels are refused; 0 refuses none.
+    pub max_area: u64,
     /// Pictures with a larger ratio of sides are refused; 0 refuses none.
     pub max_aspect_ratio: f64,
     /// Format in the shards.
     pub encode_format: EncodeFormat,
-    /// jpg: 1 to 100 (95), png: compression 0 to 9 (6), webp: none, it is lossless.
+    /// jpg: 1 to 100 (95), png: compression 0 to 9 (6), webp: 1 to 100 (95), above 100 lossless.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encode_quality: Option<u8>,
+    /// Store a file of the right format as it came where nothing about it changes.
+    pub skip_reencode: bool,
+    /// Store every body as it came, undecoded and unchecked, without sizes.
+    pub disable_all_reencoding: bool,
+    /// Hash of the downloaded bytes: none, md5, sha256, sha512.
+    pub compute_hash: HashKind,
+    /// `[column, hash]`: rows whose bytes do not have the hash in that column are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify_hash: Option<(String, HashKind)>,
+    /// Store EXIF tags as a JSON object.
+    pub extract_exif: bool,
+    /// Whose habits the pictures follow.
+    pub compat: Compat,
 }
 
 impl Default for ImageConfig {
@@ -126,9 +162,16 @@ impl Default for ImageConfig {
             icc: decode.icc,
             max_pixels: decode.max_pixels,
             min_side: 0,
+            max_area: 0,
             max_aspect_ratio: 0.0,
             encode_format: EncodeFormat::Jpg,
             encode_quality: None,
+            skip_reencode: false,
+            disable_all_reencoding: false,
+            compute_hash: HashKind::default(),
+            verify_hash: None,
+            extract_exif: true,
+            compat: Compat::None,
         }
     }
 }
@@ -137,10 +180,10 @@ impl ImageConfig {
     /// The part about decoding.
     pub fn decode(&self) -> DecodeOptions {
         DecodeOptions {
-            background: self.background,
+            background: self.background(),
             max_pixels: self.max_pixels,
-            exif_orientation: self.exif_orientation,
-            icc: self.icc,
+            exif_orientation: self.exif_orientation && !self.as_img2dataset(),
+            icc: self.icc && !self.as_img2dataset(),
         }
     }
 
@@ -152,8 +195,36 @@ impl ImageConfig {
             only_if_bigger: self.only_if_bigger,
             upscale: self.upscale,
             downscale: self.downscale,
-            background: self.background,
+            antialias: !self.as_img2dataset(),
+            background: self.background(),
             max_pixels: self.max_pixels,
+        }
+    }
+
+    /// Whether img2dataset's habits are followed.
+    pub(super) fn as_img2dataset(&self) -> bool {
+        self.compat == Compat::Img2dataset
+    }
+
+    fn background(&self) -> [u8; 3] {
+        if self.as_img2dataset() { [255; 3] } else { self.background }
+    }
+
+    /// What cannot work, as key and message.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        let ratio = self.max_aspect_ratio;
+        match &self.verify_hash {
+            _ if self.size == 0 || self.size > 65_535 => Some(("image.size", "lies between 1 and 65535")),
+            _ if ratio != 0.0 && !(1.0..1e9).contains(&ratio) => {
+                Some(("image.max_aspect_ratio", "is at least 1, or 0 to refuse none"))
+            }
+            _ if self.always_too_large() => {
+                Some(("image.size", "gives every picture more pixels than image.max_pixels"))
+            }
+            Some((_, kind)) if *kind != self.compute_hash || *kind == HashKind::None => {
+                Some(("image.verify_hash", "names another hash than image.compute_hash"))
+            }
+            _ => self.encode().problem().map(|problem| ("image.encode_quality", problem)),
         }
     }
 
@@ -322,6 +393,7 @@ pub(super) struct Decides<'a> {
     columns: &'a [String],
     quoting: bool,
     retry_failed: &'a RetryFailed,
+    bbox_col: Option<&'a str>,
     image: &'a ImageConfig,
     output: OutputFormat,
     shard_digits: usize,
@@ -347,8 +419,8 @@ impl CrawlConfig {
         }
         self.output.validate()?;
         match self {
-            _ if self.image.size == 0 || self.image.size > 65_535 => {
-                return wrong("image.size", "lies between 1 and 65535");
+            _ if self.input.bbox_col.is_some() && self.image.disable_all_reencoding => {
+                return wrong("input.bbox_col", "nothing can be blurred with image.disable_all_reencoding");
             }
             _ if self.net.concurrency == 0 => return wrong("net.concurrency", "must be at least 1"),
             _ if !seconds(self.net.timeout) => {
@@ -371,11 +443,8 @@ impl CrawlConfig {
         if let Some((key, message)) = self.net.schedule_problem() {
             return wrong(key, message);
         }
-        if self.image.always_too_large() {
-            return wrong("image.size", "gives every picture more pixels than image.max_pixels");
-        }
-        if let Some(problem) = self.image.encode().problem() {
-            return wrong("image.encode_quality", problem);
+        if let Some((key, message)) = self.image.problem() {
+            return wrong(key, message);
         }
         self.manners.validate(&self.net.user_agent)?;
         Policy::new(&self.net).map(|_| ())
@@ -391,6 +460,7 @@ impl CrawlConfig {
             columns: &self.input.columns,
             quoting: self.input.quoting,
             retry_failed: &self.input.retry_failed,
+            bbox_col: self.input.bbox_col.as_deref(),
             image: &self.image,
             output: self.output.format,
             shard_digits: self.output.shard_digits,
@@ -466,6 +536,8 @@ mod tests {
             ("image.size=10000", "image.size"),
             ("image.max_pixels=65535", "image.size"),
             ("image.encode_quality=101", "image.encode_quality"),
+            ("image.max_aspect_ratio=0.5", "image.max_aspect_ratio"),
+            ("image.verify_hash=[\"md5\", \"md5\"]", "image.verify_hash"),
             ("net.timeout=0", "net.timeout"),
             ("net.first_byte_timeout=-1", "net.first_byte_timeout"),
             ("net.allow=[\"host\"]", "net.allow"),
@@ -489,8 +561,27 @@ mod tests {
     }
 
     #[test]
+    fn boxes_need_pixels() {
+        let error = config(&["input.bbox_col=faces", "image.disable_all_reencoding=true"]).unwrap_err();
+        assert!(error.to_string().starts_with("input.bbox_col"), "{error}");
+    }
+
+    #[test]
+    fn img2datasets_habits_override_the_other_keys() {
+        let image = config(&["image.compat=img2dataset", "image.background=[0, 0, 0]"]).unwrap().image;
+        assert!(!image.decode().exif_orientation);
+        assert_eq!((image.decode().background, image.resize().background), ([255; 3], [255; 3]));
+        assert!(!image.resize().antialias);
+    }
+
+    #[test]
     fn the_written_config_reads_back() {
-        let config = config(&["net.max_bytes=\"5 MB\"", "image.resize_mode=center_crop"]).unwrap();
+        let config = config(&[
+            "net.max_bytes=\"5 MB\"",
+            "image.resize_mode=center_crop",
+            "image.verify_hash=[\"sha\", \"sha256\"]",
+        ])
+        .unwrap();
         let text = crate::settings::to_toml(&config).unwrap();
         assert_eq!(toml::from_str::<CrawlConfig>(&text).unwrap(), config);
     }

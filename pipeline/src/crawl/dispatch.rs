@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::asks::Asks;
 use super::collect::Finished;
 use super::engine::{Event, Shared};
 use super::fetch::{Body, Failure, Fetcher};
@@ -27,8 +28,8 @@ const LONG: Duration = Duration::from_secs(3600);
 pub(super) enum Message {
     /// A unit begins.
     Open(Opened),
-    /// Further rows of a unit, in order, and by their index the images that are there already.
-    Rows(usize, Vec<Listed>, Vec<(usize, Stored)>),
+    /// Further rows of a unit, in order.
+    Rows(usize, Vec<Listed>, Riders),
     /// All rows of a unit are told.
     Read(usize),
     /// A download has ended, with a failure or with a body that is being decoded.
@@ -37,6 +38,15 @@ pub(super) enum Message {
     Written,
     /// A unit is done or given up.
     Close(usize),
+}
+
+/// What goes with some of the rows, by their index, until their turn.
+#[derive(Default)]
+pub(super) struct Riders {
+    /// Images that are there already.
+    pub(super) stored: HashMap<usize, Stored>,
+    /// What rows ask of their pictures.
+    pub(super) asks: HashMap<usize, Asks>,
 }
 
 /// A unit that begins.
@@ -67,8 +77,7 @@ impl CrawlDelay for Fetcher {
 struct Outlet {
     events: Sender<Event>,
     timings: Arc<Timings>,
-    /// Images that are there already, until their row's turn.
-    stored: HashMap<usize, Stored>,
+    riders: Riders,
     drained: Option<oneshot::Sender<()>>,
 }
 
@@ -113,12 +122,13 @@ fn take(
     match message {
         Message::Open(Opened { unit, front, window, events, timings, drained }) => {
             schedule.open(unit, front, window);
-            let (stored, drained) = (HashMap::new(), Some(drained));
-            outlets.insert(unit, Outlet { events, timings, stored, drained });
+            let (riders, drained) = (Riders::default(), Some(drained));
+            outlets.insert(unit, Outlet { events, timings, riders, drained });
         }
-        Message::Rows(unit, rows, stored) => {
+        Message::Rows(unit, rows, riders) => {
             if let Some(outlet) = outlets.get_mut(&unit) {
-                outlet.stored.extend(stored);
+                outlet.riders.stored.extend(riders.stored);
+                outlet.riders.asks.extend(riders.asks);
             }
             schedule.push(unit, rows, now);
         }
@@ -143,8 +153,11 @@ fn carry_out(step: Step, shared: &Arc<Shared>, outlets: &mut HashMap<usize, Outl
         Step::Answer { unit, index, failure } => answer(outlets, unit, index, failure),
         Step::Fetch(job) => {
             if let Some(outlet) = outlets.get_mut(&job.unit) {
-                let stored = outlet.stored.remove(&job.index);
-                let to = (outlet.events.clone(), Arc::clone(&outlet.timings));
+                let stored = outlet.riders.stored.remove(&job.index);
+                // A row may be tried again, and asks the same then.
+                let asks = outlet.riders.asks.get(&job.index).cloned().unwrap_or_default();
+                let to =
+                    Recipient { events: outlet.events.clone(), timings: Arc::clone(&outlet.timings), asks };
                 tokio::spawn(download(Arc::clone(shared), job, stored, to));
             }
         }
@@ -172,26 +185,28 @@ impl Drop for Report<'_> {
     }
 }
 
-async fn download(
-    shared: Arc<Shared>,
-    job: Job,
-    stored: Option<Stored>,
-    (events, timings): (Sender<Event>, Arc<Timings>),
-) {
+/// Who waits for a row, and what for.
+struct Recipient {
+    events: Sender<Event>,
+    timings: Arc<Timings>,
+    asks: Asks,
+}
+
+async fn download(shared: Arc<Shared>, job: Job, stored: Option<Stored>, to: Recipient) {
     let mut report = Report { shared: &shared, job: Some(job) };
     let Some(job) = &report.job else { return };
     let Some(held) = shared.bodies.start().await else { return };
     let flight = shared.tally.begin();
     let fetched = match stored {
         Some(stored) => stored.read(&shared.bodies, held, shared.config.net.max_bytes.0).await,
-        None => shared.fetcher.fetch(&job.url, held, &timings).await,
+        None => shared.fetcher.fetch(&job.url, held, &to.timings).await,
     };
     drop(flight);
     let failure = match fetched {
         Err(failure) => Some(failure),
         Ok(body) => {
             shared.tally.downloaded(body.bytes.len() as u64);
-            decode(&shared, body, job.index, (events, timings));
+            decode(&shared, body, job.index, to);
             None
         }
     };
@@ -201,17 +216,17 @@ async fn download(
 }
 
 /// Hands a body to the decoding threads; the picture goes to the collector.
-fn decode(shared: &Arc<Shared>, body: Body, index: usize, (events, timings): (Sender<Event>, Arc<Timings>)) {
+fn decode(shared: &Arc<Shared>, body: Body, index: usize, to: Recipient) {
     let worker = Arc::clone(shared);
     shared.pool.spawn(move || {
         let Body { bytes, held } = body;
         let started = std::time::Instant::now();
-        let image = process(&bytes, &worker.config.image, &worker.pixels);
-        timings.record(Phase::Decode, started.elapsed());
+        let image = process(&bytes, &worker.config.image, &to.asks, &worker.pixels);
+        to.timings.record(Phase::Decode, started.elapsed());
         drop((bytes, held));
         let done = image.map_or_else(|reason| Finished::failed(Failure::from(reason)), Finished::Image);
         worker.waiting.add(done.bytes());
-        if let Err(unsent) = events.send(Event::Row(index, done))
+        if let Err(unsent) = to.events.send(Event::Row(index, done))
             && let Event::Row(_, done) = unsent.0
         {
             worker.waiting.written(done.bytes());

@@ -20,6 +20,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Mutex, mpsc};
 
 use super::address::Policy;
+use super::asks::AskColumns;
 use super::budget::{Bodies, Pixels, Waiting};
 use super::collect::{Collector, Finished};
 use super::config::CrawlConfig;
@@ -61,6 +62,7 @@ pub(super) struct Shared {
     pub(super) pixels: Pixels,
     pub(super) waiting: Waiting,
     pub(super) tally: Arc<Tally>,
+    pub(super) asks: AskColumns,
     /// Held by the one unit that reads its rows.
     pub(super) turn: Mutex<()>,
     /// To the dispatcher.
@@ -80,6 +82,7 @@ pub(super) enum Event {
 /// What an engine is made of besides the config.
 pub(super) struct Parts {
     pub(super) lists: Vec<ListFile>,
+    pub(super) asks: AskColumns,
     pub(super) columns: Columns,
     pub(super) layout: Layout,
     pub(super) progress: Progress,
@@ -105,6 +108,7 @@ impl Engine {
             pixels: Pixels::new(4 * eighth),
             waiting: Waiting::new(eighth),
             tally: Arc::new(Tally::new()),
+            asks: parts.asks,
             turn: Mutex::new(()),
             post,
             config: config.clone(),

@@ -1,5 +1,6 @@
 //! The rows of a unit, read ahead of the downloads as far as its window reaches.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::Sender;
@@ -10,8 +11,9 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use super::address::Policy;
+use super::asks::Asks;
 use super::collect::Finished;
-use super::dispatch::{Message, Opened};
+use super::dispatch::{Message, Opened, Riders};
 use super::engine::{Event, Shared};
 use super::list::{Block, Columns, Link, ListFile};
 use super::schedule::{HostName, Listed, Window};
@@ -78,16 +80,18 @@ async fn feed(shared: Arc<Shared>, source: Source, sink: Sink) {
         if !window.take(weight).await {
             return;
         }
+        let asks = (first..).zip(shared.asks.take(&mut block));
+        let asks = asks.filter(|(_, asks)| *asks != Asks::default()).collect();
         let links = block.links.clone();
         let count = links.len();
         // Only the downloads hold on to images that are there: a block stays until its last row is written.
-        let stored: Vec<_> = (first..).zip(std::mem::take(&mut block.stored)).collect();
+        let stored: HashMap<_, _> = (first..).zip(std::mem::take(&mut block.stored)).collect();
         drop(events.send(Event::Block(block, weight)));
         let rows = match stored.is_empty() {
             true => listed(first, links, &shared.policy, &events),
             false => here(first, links, &events),
         };
-        drop(shared.post.send(Message::Rows(unit, rows, stored)));
+        drop(shared.post.send(Message::Rows(unit, rows, Riders { stored, asks })));
         first += count;
     }
     drop(shared.post.send(Message::Read(unit)));

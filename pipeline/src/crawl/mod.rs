@@ -11,6 +11,7 @@
 
 mod address;
 mod advice;
+mod asks;
 mod budget;
 mod collect;
 mod config;
@@ -52,7 +53,8 @@ use crate::store::Store;
 use crate::unit::{self, Attempt, Commit, InputFile, Plan, Selection, Todo, pending, run_units_overlapped};
 use crate::{Error, Result};
 
-pub use config::{CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig, RunConfig};
+use asks::AskColumns;
+pub use config::{Compat, CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig, RunConfig};
 pub use dns::DnsChoice;
 pub use doctor::{Check, Verdict, examine};
 use engine::{Engine, Parts};
@@ -145,7 +147,14 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
     }
     descriptors::provide(config.net.concurrency)?;
     let layout = layout(config, &plan, &columns)?;
-    let parts = Parts { lists, columns, layout, progress: progress.clone(), verbose: options.verbose };
+    let parts = Parts {
+        lists,
+        asks: AskColumns::of(config).0,
+        columns,
+        layout,
+        progress: progress.clone(),
+        verbose: options.verbose,
+    };
     let engine = Engine::new(config, parts)?;
     let exporter = match config.run.prometheus.as_str() {
         "" => None,
@@ -203,6 +212,7 @@ struct Survey {
 
 fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
     let lists = ListFile::find(config)?;
+    let wanted = InputConfig { columns: AskColumns::of(config).1, ..config.input.clone() };
     let decides = decides(config, &lists)?;
     // Counts and offsets follow from how a list is read and cut.
     let same = |plan: &&Plan| plan.config == decides && plan.rows_per_unit == config.output.rows_per_unit;
@@ -210,7 +220,7 @@ fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
     // Looking at a list is waiting for a disk or a store, not work.
     let pool = ThreadPoolBuilder::new().num_threads(LOOKING).build();
     let pool = pool.map_err(|_| Error::Lost { what: "the reader of the lists" })?;
-    let look = |list: &ListFile| Ok((list.columns(&config.input)?, input(list, config, earlier)?));
+    let look = |list: &ListFile| Ok((list.columns(&wanted)?, input(list, config, earlier)?));
     let looked: Vec<(Columns, InputFile)> = pool
         .install(|| lists.par_iter().map(look).collect::<Vec<Result<_>>>())
         .into_iter()
@@ -246,10 +256,15 @@ fn input(list: &ListFile, config: &CrawlConfig, earlier: Option<&Plan>) -> Resul
 }
 
 fn layout(config: &CrawlConfig, plan: &Plan, columns: &Columns) -> Result<Layout> {
+    let image = &config.image;
+    let shown = columns.extra.len().saturating_sub(AskColumns::of(config).0.dropped());
     let layout = Layout {
-        extra: columns.extra.clone(),
+        extra: columns.extra[..shown].to_vec(),
         caption: columns.caption.is_some(),
-        format: config.image.encode_format,
+        exif: image.extract_exif,
+        hash: image.compute_hash,
+        hash_verified: image.verify_hash.is_some(),
+        format: image.encode_format,
         metadata: vec![("troika.plan".to_owned(), plan.plan_id.clone())],
     };
     match layout.reserved() {

@@ -103,7 +103,8 @@ mod tests {
             rule: None,
             size: None,
             original_size: None,
-            sha256: None,
+            exif: None,
+            hash: None,
             image: None,
         }
     }

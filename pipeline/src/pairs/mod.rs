@@ -2,17 +2,20 @@
 //!
 //! Names, types and order of the columns are those of img2dataset's parquet output, own columns follow them, and the
 //! image bytes come last under the name of their format: `[additional columns…], caption, url, key, status,
-//! error_message, width, height, original_width, original_height, sha256, reason, jpg|png|webp`.
+//! error_message, width, height, original_width, original_height, exif, md5|sha256|sha512, reason, rule, jpg|png|webp`.
+//! `exif` and the hash are there on request; a hash that was verified stands before `url`, as in img2dataset.
 //! Either tool reads the other's shards. Pictures may also lie beside a table without that last column, in a tar of
 //! webdataset or in a folder ([`sample`] has their files); [`PairReader`] finds them there.
 
 mod beside;
+mod hash;
 mod reader;
 mod row;
 pub mod sample;
 pub mod tar;
 mod writer;
 
+pub use hash::HashKind;
 #[cfg(feature = "crawl")]
 pub(crate) use reader::RowRange;
 pub use reader::{PairReader, PairShard, open, shards};

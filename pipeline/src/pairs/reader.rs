@@ -24,7 +24,7 @@ use crate::{Error, Result};
 /// Rows decoded at a time.
 const BATCH: usize = 64;
 /// Columns with a meaning of their own; all others are extra.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 15] = [
     "caption",
     "url",
     "key",
@@ -34,7 +34,10 @@ const KNOWN: [&str; 12] = [
     "height",
     "original_width",
     "original_height",
+    "exif",
+    "md5",
     "sha256",
+    "sha512",
     "reason",
     "rule",
 ];
@@ -362,8 +365,10 @@ mod tests {
         Layout {
             extra,
             caption: true,
+            exif: true,
             format: EncodeFormat::Png,
             metadata: vec![("troika.plan".into(), "ab".into())],
+            ..Layout::default()
         }
     }
 
@@ -378,7 +383,8 @@ mod tests {
             rule: None,
             size: good.then_some((256, 170)),
             original_size: good.then_some((401, 267)),
-            sha256: good.then(|| "ff".repeat(32)),
+            exif: good.then(|| "{}".to_owned()),
+            hash: good.then(|| "ff".repeat(32)),
             image: good.then(|| Bytes::from(vec![i.to_le_bytes()[0]; 50])),
         }
     }
@@ -434,7 +440,7 @@ mod tests {
             schema.fields().iter().map(|f| format!("{}: {}", f.name(), f.data_type())).collect();
         let expected = "score: Float64, lang: Utf8, caption: Utf8, url: Utf8, key: Utf8, status: Utf8, \
             error_message: Utf8, width: Int32, height: Int32, original_width: Int32, original_height: Int32, \
-            sha256: Utf8, reason: Utf8, rule: Utf8, png: Binary";
+            exif: Utf8, sha256: Utf8, reason: Utf8, rule: Utf8, png: Binary";
         assert_eq!(columns.join(", "), expected);
         assert_eq!(schema.metadata()["troika.format"], "pairs/1");
         assert_eq!(schema.metadata()["troika.plan"], "ab");

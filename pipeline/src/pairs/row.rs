@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 
+use super::HashKind;
 use crate::picture::EncodeFormat;
 use crate::reason::{Reason, Status};
 
@@ -44,10 +45,31 @@ pub struct Layout {
     pub extra: Vec<Field>,
     /// Whether there is a `caption` column.
     pub caption: bool,
+    /// Whether there is an `exif` column.
+    pub exif: bool,
+    /// The hash column.
+    pub hash: HashKind,
+    /// Whether the hash was held against one in the list: the column then stands where that one does, before `url`.
+    pub hash_verified: bool,
     /// Format of the images, and name of their column.
     pub format: EncodeFormat,
     /// Metadata of the file, after `troika.format` and `troika.version`.
     pub metadata: Vec<(String, String)>,
+}
+
+impl Default for Layout {
+    /// No additional columns, no caption, no EXIF; SHA-256 and JPEG.
+    fn default() -> Self {
+        Self {
+            extra: Vec::new(),
+            caption: false,
+            exif: false,
+            hash: HashKind::default(),
+            hash_verified: false,
+            format: EncodeFormat::default(),
+            metadata: Vec::new(),
+        }
+    }
 }
 
 impl Layout {
@@ -65,9 +87,13 @@ pub fn schema(layout: &Layout) -> SchemaRef {
     if layout.caption {
         fields.push(text("caption"));
     }
+    let hash = layout.hash.column().map(text);
+    fields.extend(hash.clone().filter(|_| layout.hash_verified));
     fields.extend(["url", "key", "status", "error_message"].map(text));
     fields.extend(["width", "height", "original_width", "original_height"].map(number));
-    fields.extend(["sha256", "reason", "rule"].map(text));
+    fields.extend(layout.exif.then(|| text("exif")));
+    fields.extend(hash.filter(|_| !layout.hash_verified));
+    fields.extend(["reason", "rule"].map(text));
     fields.push(Field::new(layout.format.name(), DataType::Binary, true));
     Arc::new(Schema::new(fields))
 }
@@ -87,12 +113,14 @@ pub struct Row {
     pub error_message: Option<String>,
     /// The line of robots.txt or the header that decided against the row.
     pub rule: Option<String>,
-    /// Width and height of the stored image.
+    /// Width and height of the stored image; `None` too where it is stored as it came.
     pub size: Option<(u32, u32)>,
     /// Width and height before resizing.
     pub original_size: Option<(u32, u32)>,
-    /// SHA-256 of the downloaded bytes, for a success.
-    pub sha256: Option<String>,
+    /// A JSON object of EXIF names and values, for a success.
+    pub exif: Option<String>,
+    /// The hash of the downloaded bytes in hex, for a success.
+    pub hash: Option<String>,
     /// The encoded image.
     pub image: Option<Bytes>,
 }

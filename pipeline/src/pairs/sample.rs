@@ -69,6 +69,7 @@ mod tests {
     use arrow::datatypes::Int32Type;
 
     use super::*;
+    use crate::pairs::HashKind;
     use crate::picture::EncodeFormat;
     use crate::reason::Reason;
 
@@ -89,7 +90,15 @@ mod tests {
 
     #[test]
     fn files_come_in_the_order_of_their_names_and_a_missing_caption_is_empty() {
-        let layout = Layout { extra: vec![], caption: true, format: EncodeFormat::Png, metadata: vec![] };
+        let layout = Layout {
+            extra: vec![],
+            caption: true,
+            exif: false,
+            hash: HashKind::None,
+            hash_verified: false,
+            format: EncodeFormat::Png,
+            metadata: vec![],
+        };
         let batch = RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty()));
         let mut row = Row {
             url: None,
@@ -100,7 +109,8 @@ mod tests {
             rule: None,
             size: None,
             original_size: None,
-            sha256: None,
+            exif: None,
+            hash: None,
             image: Some(Bytes::from_static(b"png")),
         };
         let names: Vec<_> = files(&layout, &batch, 0, &row).into_iter().map(|(n, b)| (n, b.len())).collect();

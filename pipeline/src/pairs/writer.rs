@@ -27,7 +27,7 @@ pub struct PairWriter<W: Write + Send> {
     writer: ArrowWriter<Watched<W>>,
     failure: FirstFailure,
     schema: SchemaRef,
-    caption: bool,
+    layout: Layout,
     images: bool,
     name: String,
     rows: u64,
@@ -52,8 +52,8 @@ impl<W: Write + Send> PairWriter<W> {
         let target = Watched::new(target, &failure);
         let writer = ArrowWriter::try_new(target, Arc::clone(&schema), Some(properties(layout)))
             .map_err(|e| write_error(name, &failure, &e))?;
-        let (caption, name) = (layout.caption, name.to_owned());
-        Ok(Self { writer, failure, schema, caption, images, name, rows: 0 })
+        let (layout, name) = (layout.clone(), name.to_owned());
+        Ok(Self { writer, failure, schema, layout, images, name, rows: 0 })
     }
 
     /// Appends rows; `extra` holds the additional columns of the layout, as long as `rows`.
@@ -80,9 +80,11 @@ impl<W: Write + Send> PairWriter<W> {
 
     fn batch(&self, extra: &[ArrayRef], rows: &[Row]) -> Result<RecordBatch, arrow::error::ArrowError> {
         let mut columns: Vec<ArrayRef> = extra.to_vec();
-        if self.caption {
+        if self.layout.caption {
             columns.push(text(rows, |row| row.caption.as_deref()));
         }
+        let hash = self.layout.hash.column().map(|_| text(rows, |row| row.hash.as_deref()));
+        columns.extend(hash.clone().filter(|_| self.layout.hash_verified));
         columns.push(text(rows, |row| row.url.as_deref()));
         columns.push(text(rows, |row| Some(&row.key)));
         columns.push(text(rows, |row| Some(row.reason.status().code())));
@@ -91,7 +93,8 @@ impl<W: Write + Send> PairWriter<W> {
         columns.push(number(rows, |row| row.size.map(|size| size.1)));
         columns.push(number(rows, |row| row.original_size.map(|size| size.0)));
         columns.push(number(rows, |row| row.original_size.map(|size| size.1)));
-        columns.push(text(rows, |row| row.sha256.as_deref()));
+        columns.extend(self.layout.exif.then(|| text(rows, |row| row.exif.as_deref())));
+        columns.extend(hash.filter(|_| !self.layout.hash_verified));
         columns.push(text(rows, |row| Some(row.reason.code())));
         columns.push(text(rows, |row| row.rule.as_deref()));
         if self.images {
@@ -165,13 +168,7 @@ mod tests {
     }
 
     fn writer(room: usize) -> PairWriter<Tiny> {
-        let layout = Layout {
-            extra: vec![],
-            caption: false,
-            format: crate::picture::EncodeFormat::Jpg,
-            metadata: vec![],
-        };
-        PairWriter::new(Tiny(room), &layout, "out/00000.parquet").unwrap()
+        PairWriter::new(Tiny(room), &Layout::default(), "out/00000.parquet").unwrap()
     }
 
     fn row() -> Row {
@@ -184,7 +181,8 @@ mod tests {
             rule: None,
             size: None,
             original_size: None,
-            sha256: None,
+            exif: None,
+            hash: None,
             image: None,
         }
     }

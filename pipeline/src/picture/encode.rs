@@ -1,14 +1,12 @@
-//! Pixels to bytes: jpg (4:2:0, as OpenCV writes it), png and lossless webp.
-
-use std::io::Cursor;
+//! Pixels to bytes: jpg (4:2:0, as OpenCV writes it), png and webp.
 
 use clap::ValueEnum;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use serde::{Deserialize, Serialize};
 
-use super::Picture;
+use super::{Picture, webp};
 use crate::reason::Reason;
 
 /// The format of the pictures in a shard; also the name of their column.
@@ -20,7 +18,7 @@ pub enum EncodeFormat {
     Jpg,
     /// PNG, lossless.
     Png,
-    /// WebP, always lossless here.
+    /// WebP, lossy or lossless.
     Webp,
 }
 
@@ -44,10 +42,13 @@ impl EncodeFormat {
 pub struct EncodeOptions {
     /// The format.
     pub format: EncodeFormat,
-    /// jpg: 1 to 100, default 95; png: compression 0 to 9, default 6; webp: none.
+    /// jpg: 1 to 100, default 95; png: compression 0 to 9, default 6; webp: 1 to 100, default 95, lossless above.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<u8>,
 }
+
+/// OpenCV writes WebP without loss at any quality above 100.
+const LOSSLESS: u8 = 101;
 
 impl EncodeOptions {
     /// PNG at its default compression.
@@ -57,17 +58,22 @@ impl EncodeOptions {
 
     /// Lossless WebP.
     pub fn webp() -> Self {
-        Self { format: EncodeFormat::Webp, quality: None }
+        Self { format: EncodeFormat::Webp, quality: Some(LOSSLESS) }
+    }
+
+    fn jpg_quality(&self) -> u8 {
+        self.quality.unwrap_or(95).clamp(1, 100)
     }
 
     /// What is wrong with the quality, if anything.
     pub fn problem(&self) -> Option<&'static str> {
         match (self.format, self.quality) {
             (_, None) | (EncodeFormat::Jpg, Some(1..=100)) | (EncodeFormat::Png, Some(0..=9)) => None,
+            (EncodeFormat::Webp, Some(1..)) => None,
             (EncodeFormat::Jpg, Some(_)) => Some("the quality of jpg lies between 1 and 100"),
             (EncodeFormat::Png, Some(_)) => Some("the quality of png is its compression level, 0 to 9"),
-            (EncodeFormat::Webp, Some(_)) => {
-                Some("webp is written losslessly and has no quality: leave it out")
+            (EncodeFormat::Webp, Some(0)) => {
+                Some("the quality of webp lies between 1 and 100, above it is lossless")
             }
         }
     }
@@ -78,29 +84,29 @@ impl EncodeOptions {
 /// # Errors
 /// [`Reason::Encode`] when a side is longer than the format allows (65,535 for jpg, 16,383 for webp).
 pub fn encode(picture: &Picture, options: &EncodeOptions) -> Result<Vec<u8>, Reason> {
-    let mut bytes = Vec::new();
     let (pixels, width, height) = (picture.pixels(), picture.width(), picture.height());
     match options.format {
-        EncodeFormat::Jpg => bytes = jpg(picture, options.quality.unwrap_or(95).clamp(1, 100))?,
-        EncodeFormat::Png => {
-            let level = match options.quality.unwrap_or(6) {
-                0 => CompressionType::Uncompressed,
-                level => CompressionType::Level(level.min(9)),
-            };
-            PngEncoder::new_with_quality(&mut bytes, level, FilterType::Adaptive)
-                .write_image(pixels, width, height, ExtendedColorType::Rgb8)
-                .map_err(|_| Reason::Encode)?;
-        }
+        EncodeFormat::Jpg => jpg(picture, options.jpg_quality()),
+        EncodeFormat::Png => png(pixels, width, height, ExtendedColorType::Rgb8, options),
         EncodeFormat::Webp => {
-            if width.max(height) > 16_383 {
-                return Err(Reason::Encode);
-            }
-            WebPEncoder::new_lossless(Cursor::new(&mut bytes))
-                .write_image(pixels, width, height, ExtendedColorType::Rgb8)
-                .map_err(|_| Reason::Encode)?;
+            let quality = options.quality.unwrap_or(95).max(1);
+            webp::encode(picture, (quality < LOSSLESS).then_some(quality))
         }
     }
-    Ok(bytes)
+}
+
+/// Encodes a picture without colours with one channel, its red one; webp has no such pictures and gets three.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_grey(picture: &Picture, options: &EncodeOptions) -> Result<Vec<u8>, Reason> {
+    let (width, height) = (picture.width(), picture.height());
+    let grey = || picture.pixels().iter().step_by(3).copied().collect::<Vec<u8>>();
+    match options.format {
+        EncodeFormat::Jpg => jpg_of(&grey(), (width, height), ColorType::Luma, options.jpg_quality()),
+        EncodeFormat::Png => png(&grey(), width, height, ExtendedColorType::L8, options),
+        EncodeFormat::Webp => encode(picture, options),
+    }
 }
 
 #[cfg(feature = "turbojpeg")]
@@ -108,13 +114,33 @@ use super::turbo::encode as jpg;
 
 #[cfg(not(feature = "turbojpeg"))]
 fn jpg(picture: &Picture, quality: u8) -> Result<Vec<u8>, Reason> {
-    use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+    jpg_of(picture.pixels(), (picture.width(), picture.height()), ColorType::Rgb, quality)
+}
+
+fn jpg_of(pixels: &[u8], size: (u32, u32), colour: ColorType, quality: u8) -> Result<Vec<u8>, Reason> {
     let side = |n: u32| u16::try_from(n).map_err(|_| Reason::Encode);
-    let (width, height) = (side(picture.width())?, side(picture.height())?);
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, quality);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    encoder.encode(picture.pixels(), width, height, ColorType::Rgb).map_err(|_| Reason::Encode)?;
+    encoder.encode(pixels, side(size.0)?, side(size.1)?, colour).map_err(|_| Reason::Encode)?;
+    Ok(bytes)
+}
+
+fn png(
+    pixels: &[u8],
+    width: u32,
+    height: u32,
+    colour: ExtendedColorType,
+    options: &EncodeOptions,
+) -> Result<Vec<u8>, Reason> {
+    let level = match options.quality.unwrap_or(6) {
+        0 => CompressionType::Uncompressed,
+        level => CompressionType::Level(level.min(9)),
+    };
+    let mut bytes = Vec::new();
+    PngEncoder::new_with_quality(&mut bytes, level, FilterType::Adaptive)
+        .write_image(pixels, width, height, colour)
+        .map_err(|_| Reason::Encode)?;
     Ok(bytes)
 }
 
@@ -156,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn grey_pictures_have_one_channel() {
+        let picture = Picture::filled(9, 7, [50; 3]);
+        for options in [EncodeOptions::default(), EncodeOptions::png()] {
+            let bytes = encode_grey(&picture, &options).unwrap();
+            let source = super::super::Source::of(&bytes).unwrap();
+            assert!(source.grey, "{options:?}");
+            assert_eq!(decode(&bytes, &DecodeOptions::default()).unwrap(), picture);
+        }
+    }
+
+    #[test]
     fn sides_beyond_the_format_are_a_reason() {
         let long = Picture::filled(70_000, 1, [0; 3]);
         assert_eq!(encode(&long, &EncodeOptions::default()), Err(Reason::Encode));
@@ -169,6 +206,8 @@ mod tests {
         assert_eq!(problem(EncodeFormat::Jpg, 95), None);
         assert!(problem(EncodeFormat::Jpg, 101).is_some());
         assert!(problem(EncodeFormat::Png, 95).is_some());
-        assert!(problem(EncodeFormat::Webp, 80).is_some());
+        assert!(problem(EncodeFormat::Webp, 0).is_some());
+        assert_eq!(problem(EncodeFormat::Webp, 80), None);
+        assert_eq!(problem(EncodeFormat::Webp, 101), None);
     }
 }

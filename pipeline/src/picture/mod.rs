@@ -1,19 +1,29 @@
 //! Pixels: 8-bit RGB pictures, decoded from what the web serves, resized with img2dataset's geometry, encoded again.
 
 mod area;
+mod blur;
 mod decode;
 mod encode;
+mod exif;
+mod exif_tags;
 mod resize;
+mod scale;
+mod source;
 #[cfg(feature = "turbojpeg")]
 mod turbo;
+mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::reason::Reason;
 
+pub use blur::{BlurBox, blur};
 pub use decode::{DecodeOptions, Decoded, Header, decode, decode_for, probe};
-pub use encode::{EncodeFormat, EncodeOptions, encode};
-pub use resize::{Geometry, Interpolation, ResizeMode, ResizeOptions, geometry, resize, resize_decoded};
+pub use encode::{EncodeFormat, EncodeOptions, encode, encode_grey};
+pub use exif::exif_json;
+pub use resize::{Geometry, ResizeMode, ResizeOptions, geometry, resize, resize_decoded, resize_with};
+pub use scale::Interpolation;
+pub use source::Source;
 
 /// Which library reads and writes JPEG: they differ in the last bits.
 pub const JPEG_CODEC: &str = if cfg!(feature = "turbojpeg") { "libjpeg-turbo" } else { "rust" };

@@ -1,15 +1,12 @@
 //! The five resize modes of img2dataset with its exact geometry (`img2dataset/resizer.py`, which calls
 //! `smallest_max_size`, `longest_max_size`, `center_crop` and `pad` of albumentations).
 //!
-//! Sides are rounded half to even, as Python does, and are at least 1. The area filter is OpenCV's; the others come from
-//! `fast_image_resize` and, unlike OpenCV's, look at every pixel when they reduce.
+//! Sides are rounded half to even, as Python does, and are at least 1.
 
 use clap::ValueEnum;
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions as FirOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
-use super::area::scale_by_area;
+use super::scale::{Interpolation, scale};
 use super::{Decoded, Picture};
 use crate::reason::Reason;
 
@@ -35,25 +32,6 @@ pub enum ResizeMode {
     CenterCrop,
 }
 
-/// How pixels are mixed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Interpolation {
-    /// The nearest pixel.
-    Nearest,
-    /// Two pixels per axis.
-    #[serde(alias = "bilinear")]
-    Linear,
-    /// Four pixels per axis (Catmull-Rom).
-    #[serde(alias = "bicubic")]
-    Cubic,
-    /// The mean of the covered pixels; going up it is linear, as in OpenCV.
-    Area,
-    /// Six pixels per axis (Lanczos, 3 lobes).
-    #[serde(alias = "lanczos4")]
-    Lanczos,
-}
-
 /// How a picture is resized.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,6 +46,8 @@ pub struct ResizeOptions {
     pub upscale: Interpolation,
     /// Filter for reducing.
     pub downscale: Interpolation,
+    /// Whether linear, cubic and Lanczos widen when reducing, so that nothing aliases; OpenCV's do not.
+    pub antialias: bool,
     /// The colour of the border.
     pub background: [u8; 3],
     /// Most pixels of the scaled picture and of the result: `keep_ratio` turns a line of 100,000 × 1 into
@@ -84,6 +64,7 @@ impl Default for ResizeOptions {
             only_if_bigger: false,
             upscale: Interpolation::Lanczos,
             downscale: Interpolation::Area,
+            antialias: true,
             background: [255; 3],
             max_pixels: 89_478_485,
         }
@@ -114,6 +95,11 @@ impl Geometry {
     pub fn bytes(&self) -> u64 {
         let [scaled, output] = [self.scaled, self.output].map(|size| area(size).saturating_mul(3));
         scaled.saturating_add(output)
+    }
+
+    /// Whether the picture comes out as it went in.
+    pub fn is_identity(&self) -> bool {
+        self.filter.is_none() && self.output == self.scaled
     }
 
     /// Whether the scaled picture or the result has more pixels than that.
@@ -174,14 +160,27 @@ pub fn resize(picture: Picture, options: &ResizeOptions) -> Result<Picture, Reas
 /// # Errors
 /// Those of [`resize`].
 pub fn resize_decoded(decoded: Decoded, options: &ResizeOptions) -> Result<Picture, Reason> {
+    resize_with(decoded, options, |scaled| scaled)
+}
+
+/// The same, and lets `retouch` at the picture after scaling, before it is cropped or given a border.
+///
+/// # Errors
+/// Those of [`resize`].
+pub fn resize_with(
+    decoded: Decoded,
+    options: &ResizeOptions,
+    retouch: impl FnOnce(Picture) -> Picture,
+) -> Result<Picture, Reason> {
     let geometry = geometry(decoded.full_size.0, decoded.full_size.1, options);
     if geometry.passes(options.max_pixels) {
         return Err(Reason::TooManyPixels);
     }
     let scaled = match geometry.filter {
-        Some(filter) => scale(decoded, geometry.scaled, filter)?,
+        Some(filter) => scale(decoded, geometry.scaled, filter, options.antialias)?,
         None => decoded.picture,
     };
+    let scaled = retouch(scaled);
     let (out_width, out_height) = geometry.output;
     Ok(match options.mode {
         _ if geometry.output == geometry.scaled => scaled,
@@ -192,31 +191,6 @@ pub fn resize_decoded(decoded: Decoded, options: &ResizeOptions) -> Result<Pictu
         }
         _ => scaled.crop(geometry.crop.0, geometry.crop.1, out_width, out_height),
     })
-}
-
-fn scale(decoded: Decoded, (width, height): (u32, u32), filter: Interpolation) -> Result<Picture, Reason> {
-    let Decoded { picture, full_size, reduction } = decoded;
-    // Sides that are no multiple of the reduction were rounded up.
-    let extent =
-        (f64::from(full_size.0) / f64::from(reduction), f64::from(full_size.1) / f64::from(reduction));
-    let down = width <= full_size.0 && height <= full_size.1;
-    let filter = match filter {
-        Interpolation::Area if down => {
-            let pixels = scale_by_area(&picture, extent, width, height);
-            return Picture::new(width, height, pixels).ok_or(Reason::Decode);
-        }
-        Interpolation::Nearest => ResizeAlg::Nearest,
-        Interpolation::Area | Interpolation::Linear => ResizeAlg::Convolution(FilterType::Bilinear),
-        Interpolation::Cubic => ResizeAlg::Convolution(FilterType::CatmullRom),
-        Interpolation::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
-    };
-    let (from_width, from_height) = (picture.width(), picture.height());
-    let source = Image::from_vec_u8(from_width, from_height, picture.into_pixels(), PixelType::U8x3);
-    let source = source.map_err(|_| Reason::Decode)?;
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    let how = FirOptions::new().resize_alg(filter).use_alpha(false).crop(0.0, 0.0, extent.0, extent.1);
-    Resizer::new().resize(&source, &mut target, &how).map_err(|_| Reason::Decode)?;
-    Picture::new(width, height, target.into_vec()).ok_or(Reason::Decode)
 }
 
 #[cfg(test)]
@@ -247,6 +221,22 @@ mod tests {
         assert_eq!((border.scaled, border.offset), ((256, 3), (0, 126)));
         let crop = geometry(400, 300, &options(CenterCrop));
         assert_eq!((crop.scaled, crop.crop, crop.output), ((341, 256), (42, 0), (256, 256)));
+    }
+
+    /// 35 cases that its own `Resizer` made.
+    #[test]
+    fn the_grid_of_img2dataset() {
+        let lines = include_str!("img2dataset-grid.csv").lines().filter(|line| !line.starts_with('#'));
+        let mut cases = 0;
+        for line in lines.skip(1) {
+            let (mode, numbers) = line.split_once(',').unwrap();
+            let n: Vec<u32> = numbers.split(',').map(|n| n.parse().unwrap()).collect();
+            let g = geometry(n[0], n[1], &options(ResizeMode::from_str(mode, false).unwrap()));
+            let shown = (g.scaled.0.min(g.output.0), g.scaled.1.min(g.output.1));
+            assert_eq!((g.output, g.offset, shown), ((n[2], n[3]), (n[4], n[5]), (n[6], n[7])), "{line}");
+            cases += 1;
+        }
+        assert_eq!(cases, 35);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pipeline::cli::Common;
 use pipeline::crawl::{ListFormat, OutputFormat};
-use pipeline::picture::{EncodeFormat, ResizeMode};
 use pipeline::unit::Selection;
 
+use crate::image_flags::{self, ImageFlags};
 use crate::img2dataset::Img2dataset;
 
 /// From links to image-text pairs
@@ -112,38 +112,13 @@ pub(crate) struct Crawl {
     )]
     retry_failed: Option<Vec<String>>,
     /// Columns to carry along
-    #[arg(
-        long,
-        aliases = ["save-additional-columns", "save_additional_columns"],
-        value_delimiter = ',',
-        value_name = "NAME,…",
-        help_heading = "Input"
-    )]
+    #[arg(long, alias = "save-additional-columns", value_name = "NAME,…", help_heading = "Input")]
     columns: Vec<String>,
-    /// Side of the images in pixels [256]
-    #[arg(long, value_name = "N", help_heading = "Images")]
-    image_size: Option<u32>,
-    /// What becomes of images that are not square [border]
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        value_name = "no|border|keep_ratio|keep_ratio_largest|center_crop",
-        help_heading = "Images"
-    )]
-    resize_mode: Option<ResizeMode>,
-    /// Format of the images [jpg]
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        value_name = "jpg|png|webp",
-        help_heading = "Images"
-    )]
-    encode_format: Option<EncodeFormat>,
-    /// jpg: 1 to 100 [95]; png: 0 to 9 [6]
-    #[arg(long, value_name = "N", help_heading = "Images")]
-    encode_quality: Option<u8>,
+    /// Column of the boxes to blur, each [left, top, right, bottom] from 0 to 1
+    #[arg(long, value_name = "NAME", help_heading = "Input", hide_short_help = true)]
+    bbox_col: Option<String>,
+    #[command(flatten)]
+    image: ImageFlags,
     /// Downloads at a time [256]
     #[arg(long, alias = "thread-count", value_name = "N", help_heading = "Network")]
     concurrency: Option<usize>,
@@ -229,6 +204,11 @@ impl Crawl {
         self.fresh || self.img2dataset.overwrite()
     }
 
+    /// The columns to carry along, however they are listed.
+    fn columns(&self) -> Vec<String> {
+        self.columns.iter().flat_map(|columns| image_flags::list(columns)).collect()
+    }
+
     /// The flags as settings, then the `--set`s, which win.
     pub(crate) fn sets(&self) -> Vec<String> {
         let text = |value: &String| toml::Value::from(value.as_str()).to_string();
@@ -250,11 +230,8 @@ impl Crawl {
             ("output.rows_per_unit", self.rows_per_unit.map(|n| n.to_string())),
             ("input.url_col", self.url_col.as_ref().map(text)),
             ("input.caption_col", self.caption_col.as_ref().map(text)),
-            ("input.columns", list(&bare(&self.columns))),
-            ("image.size", self.image_size.map(|n| n.to_string())),
-            ("image.resize_mode", name(self.resize_mode.and_then(|mode| mode.to_possible_value()))),
-            ("image.encode_format", name(self.encode_format.and_then(|format| format.to_possible_value()))),
-            ("image.encode_quality", self.encode_quality.map(|n| n.to_string())),
+            ("input.columns", list(&self.columns())),
+            ("input.bbox_col", self.bbox_col.as_ref().map(text)),
             ("net.concurrency", self.concurrency.map(|n| n.to_string())),
             ("net.timeout", self.timeout.map(|s| toml::Value::from(s).to_string())),
             ("net.per_host", self.per_host.map(|n| n.to_string())),
@@ -270,7 +247,12 @@ impl Crawl {
             ("run.threads", self.threads.map(|n| n.to_string())),
         ];
         let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
-        flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect()
+        flags
+            .into_iter()
+            .chain(self.image.sets())
+            .filter_map(set)
+            .chain(self.common.sets.iter().cloned())
+            .collect()
     }
 }
 
@@ -279,12 +261,6 @@ fn words(list: &str) -> String {
     let mark = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | '"' | '\'');
     let words = list.split(',').map(|word| word.trim_matches(mark)).filter(|word| !word.is_empty());
     toml::Value::from(words.collect::<Vec<_>>()).to_string()
-}
-
-/// Names without the brackets and quotes of a Python list, as img2dataset's users write them: `["a","b"]`.
-fn bare(names: &[String]) -> Vec<String> {
-    let around = |c: char| "[]'\" ".contains(c);
-    names.iter().map(|name| name.trim_matches(around).to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 impl Crawl {

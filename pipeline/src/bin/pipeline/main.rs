@@ -3,15 +3,17 @@
 mod args;
 mod commands;
 mod doctor;
+mod image_flags;
 mod img2dataset;
 mod preview;
 mod show;
+mod spelling;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let arguments = args::Arguments::parse();
+    let arguments = args::Arguments::parse_from(spelling::dashed(std::env::args_os()));
     pipeline::cli::run_main(|| commands::run(arguments.command))
 }

@@ -62,6 +62,14 @@ pub struct Decoded {
     pub reduction: u32,
 }
 
+impl Decoded {
+    /// The sides of the whole picture in pixels of this one; sides that are no multiple of the reduction were rounded up.
+    pub(super) fn extent(&self) -> (f64, f64) {
+        let reduced = |side: u32| f64::from(side) / f64::from(self.reduction);
+        (reduced(self.full_size.0), reduced(self.full_size.1))
+    }
+}
+
 impl From<Picture> for Decoded {
     /// A whole picture.
     fn from(picture: Picture) -> Self {

@@ -9,9 +9,12 @@ const MARGIN: u64 = 2;
 /// The largest divisor (1, 2, 4 or 8) of both sides that the resizing of a picture of that size allows.
 pub(super) fn reduction((width, height): (u32, u32), resize: &ResizeOptions) -> u32 {
     let geometry = geometry(width, height, resize);
-    // One pixel of the whole picture is not the mean of several.
-    if matches!(geometry.filter, None | Some(Interpolation::Nearest)) {
-        return 1;
+    // One pixel of the whole picture is not the mean of several, nor are a few between which a filter interpolates.
+    match geometry.filter {
+        None | Some(Interpolation::Nearest) => return 1,
+        Some(Interpolation::Area) => {}
+        Some(_) if resize.antialias => {}
+        Some(_) => return 1,
     }
     let fits = |divisor: &u32| {
         let enough =
