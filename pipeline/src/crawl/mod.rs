@@ -160,7 +160,7 @@ fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
     let mut columns: Option<Columns> = None;
     let mut inputs = Vec::with_capacity(lists.len());
     for list in &lists {
-        let here = list.columns(&wanted)?;
+        let here = list.columns(&wanted).map_err(|error| AskColumns::missing(config, error))?;
         match &columns {
             Some(first) if *first != here => {
                 let first = lists.first().map(|list| list.path.display().to_string()).unwrap_or_default();
