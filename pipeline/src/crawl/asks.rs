@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Float64Type};
 
 use super::config::CrawlConfig;
 use super::list::Block;
+use crate::Error;
 use crate::picture::BlurBox;
 use crate::reason::Reason;
 
@@ -44,6 +45,20 @@ impl AskColumns {
             names.len() - 1
         });
         (Self { boxes, hash }, names)
+    }
+
+    /// The same error with the key that names the column which a list lacks.
+    pub(super) fn missing(config: &CrawlConfig, error: Error) -> Error {
+        let Error::Input { path, message, hint: Some(hint) } = error else { return error };
+        let lacks = |name: &String| message.starts_with(&format!("no column `{name}`;"));
+        let key = match &config.image.verify_hash {
+            _ if config.input.columns.iter().any(lacks) => "input.columns",
+            _ if config.input.bbox_col.as_ref().is_some_and(lacks) => "input.bbox_col",
+            Some((name, _)) if lacks(name) => "the column of image.verify_hash",
+            _ => "input.columns",
+        };
+        let hint = hint.replace("input.columns", key);
+        Error::Input { path, message, hint: Some(hint) }
     }
 
     /// How many columns of the list do not come into the shard.
@@ -169,10 +184,7 @@ mod tests {
         let mut lists = ListBuilder::new(ListBuilder::new(Float32Builder::new()));
         lists.append_value([Some([0.0, 0.0, 0.5, 0.5].map(Some)), Some([0.5, 0.5, 1.0, 1.0].map(Some))]);
         lists.append_null();
-        lists.append_value(
-            [Some(vec![Some(0.5_f32), Some(0.5), Some(1.0)])]
-                .map(|one| one.map(|v| <[Option<f32>; 4]>::try_from([v[0], v[1], v[2], None]).unwrap())),
-        );
+        lists.append_value([Some([Some(0.5), Some(0.5), Some(1.0), None])]);
         let found = boxes_of(&(Arc::new(lists.finish()) as ArrayRef));
         assert_eq!(found[0].as_ref().unwrap().len(), 2);
         assert_eq!((&found[1], &found[2]), (&Ok(vec![]), &Err(Reason::BlurBoxes)));

@@ -220,7 +220,8 @@ fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
     // Looking at a list is waiting for a disk or a store, not work.
     let pool = ThreadPoolBuilder::new().num_threads(LOOKING).build();
     let pool = pool.map_err(|_| Error::Lost { what: "the reader of the lists" })?;
-    let look = |list: &ListFile| Ok((list.columns(&wanted)?, input(list, config, earlier)?));
+    let columns = |list: &ListFile| list.columns(&wanted).map_err(|error| AskColumns::missing(config, error));
+    let look = |list: &ListFile| Ok((columns(list)?, input(list, config, earlier)?));
     let looked: Vec<(Columns, InputFile)> = pool
         .install(|| lists.par_iter().map(look).collect::<Vec<Result<_>>>())
         .into_iter()

@@ -164,7 +164,7 @@ mod tests {
 
     /// Stripes of single columns: nothing of them is left where the blur is whole.
     fn stripes(width: u32, height: u32) -> Picture {
-        let pixel = |i: u32| if i % width % 2 == 0 { [0; 3] } else { [200; 3] };
+        let pixel = |i: u32| if (i % width).is_multiple_of(2) { [0; 3] } else { [200; 3] };
         Picture::new(width, height, (0..width * height).flat_map(pixel).collect()).unwrap()
     }
 

@@ -127,15 +127,17 @@ fn run(
 
 /// Pixel `⌊x · ratio⌋` of each axis.
 fn nearest(picture: &Picture, width: u32, height: u32) -> Result<Picture, Reason> {
-    let from = |to: u32, sides: (u32, u32)| {
-        let at = (f64::from(to) * f64::from(sides.0) / f64::from(sides.1)).floor();
-        (at as usize).min(sides.0.saturating_sub(1) as usize)
+    // OpenCV's rounding: the ratio is the inverse of an inverse.
+    let ratios = [(width, picture.width()), (height, picture.height())]
+        .map(|(to, from)| 1.0 / (f64::from(to) / f64::from(from)));
+    let from = |to: u32, ratio: f64, length: u32| {
+        ((f64::from(to) * ratio) as usize).min(length.saturating_sub(1) as usize)
     };
-    let columns: Vec<usize> = (0..width).map(|x| 3 * from(x, (picture.width(), width))).collect();
+    let columns: Vec<usize> = (0..width).map(|x| 3 * from(x, ratios[0], picture.width())).collect();
     let row_bytes = 3 * picture.width() as usize;
     let mut pixels = Vec::with_capacity(3 * columns.len() * height as usize);
     for y in 0..height {
-        let start = from(y, (picture.height(), height)) * row_bytes;
+        let start = from(y, ratios[1], picture.height()) * row_bytes;
         let row = &picture.pixels()[start..start + row_bytes];
         for &x in &columns {
             pixels.extend_from_slice(&row[x..x + 3]);
