@@ -267,7 +267,8 @@ fn style(bar: &ProgressBar, total: bool, tail: &Arc<Tail>) {
         false => "{spinner} {human_pos} {per_sec} {tail}",
     };
     let tail = Arc::clone(tail);
-    let word = move |_: &ProgressState, out: &mut dyn std::fmt::Write| write!(out, "{tail}").unwrap_or_default();
+    let word =
+        move |_: &ProgressState, out: &mut dyn std::fmt::Write| write!(out, "{tail}").unwrap_or_default();
     if let Ok(style) = BarStyle::with_template(template) {
         bar.set_style(style.with_key("tail", word));
     }
