@@ -134,7 +134,7 @@ mod tests {
         tally.row(Reason::Ok);
         exporter.finish().unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().contains("{reason=\"ok\"} 1"));
-        let absent = folder.path().join("absent/crawl.prom");
-        assert!(Exporter::start(absent.to_str().unwrap(), &tally, &dns).is_err());
+        let below_a_file = path.join("crawl.prom");
+        assert!(Exporter::start(below_a_file.to_str().unwrap(), &tally, &dns).is_err());
     }
 }

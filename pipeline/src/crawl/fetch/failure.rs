@@ -92,7 +92,7 @@ impl From<&reqwest::Error> for Failure {
         if let Some(none) = causes(error).find_map(|cause| cause.downcast_ref::<NoAddress>()) {
             return (*none).into();
         }
-        if let Some(tls) = causes(error).find_map(tls) {
+        if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref()) {
             return Self::told(Reason::Tls, certificate(tls));
         }
         let reason = match () {
@@ -119,16 +119,12 @@ pub(super) fn tell(error: &(dyn StdError + 'static)) -> String {
     causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// The error and what is behind it. An `io::Error` hides the error that it wraps from `source()`.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
-}
-
-/// An `io::Error` hides what it wraps from `source()`.
-fn tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(wrapped) => wrapped.downcast_ref(),
-        None => error.downcast_ref(),
-    }
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|wrapped| wrapped as _).or_else(|| (*error).source())
+    })
 }
 
 /// As OpenSSL words it, for the cases that people meet.
