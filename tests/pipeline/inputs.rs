@@ -154,7 +154,7 @@ d,http://pictures.test/busy,four
     exit 2
     --- stdout
     --- stderr
-    error: --set input.retry_failed=["time_out"]: unknown class of failures `time_out`: did you mean `timeout`?
+    error: --set input.retry_failed=["time_out"]: no class of failures is called `time_out`: did you mean `timeout`?
     "#);
     insta::assert_snapshot!(said("--retry-failed", "first"), @r"
     exit 2

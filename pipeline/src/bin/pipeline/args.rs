@@ -84,30 +84,30 @@ pub(crate) struct Crawl {
     /// Rows in a shard [10000]
     #[arg(long, alias = "number-sample-per-shard", value_name = "N", help_heading = "Output")]
     rows_per_unit: Option<u64>,
-    /// What the inputs are [by their names]
+    /// parquet, csv, tsv, json, jsonl, txt, webdataset or images [by the names]
     #[arg(
         long,
         value_enum,
         alias = "input_format",
         hide_possible_values = true,
-        value_name = "parquet|csv|tsv|json|jsonl|txt|webdataset|images",
+        value_name = "FORMAT",
         help_heading = "Input"
     )]
     input_format: Option<ListFormat>,
     /// Column of the URL [url]
     #[arg(long, alias = "url_col", value_name = "NAME", help_heading = "Input")]
     url_col: Option<String>,
-    /// Column of the caption [caption, where there is one]; beside images: txt, folder, or a key of the JSON
+    /// Column of the caption [caption]; beside images: txt, folder or a key of the JSON
     #[arg(long, alias = "caption_col", value_name = "NAME", help_heading = "Input")]
     caption_col: Option<String>,
-    /// Fetch the failed rows of an earlier output again, into a new folder [transient ones]
+    /// Fetch failed rows of an earlier output again [transient ones]
     #[arg(
         long,
         num_args = 0..,
         require_equals = true,
         value_delimiter = ',',
         default_missing_value = "transient",
-        value_name = "REASON,…|all",
+        value_name = "REASON,…",
         help_heading = "Input"
     )]
     retry_failed: Option<Vec<String>>,

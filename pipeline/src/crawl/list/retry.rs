@@ -55,9 +55,9 @@ fn unknown(text: &str) -> String {
         .chain(Reason::ALL.iter().map(|reason| reason.code()))
         .collect();
     match suggest(text, &known) {
-        Some(near) => format!("unknown class of failures `{text}`: did you mean `{near}`?"),
+        Some(near) => format!("no class of failures is called `{text}`: did you mean `{near}`?"),
         None => format!(
-            "unknown class of failures `{text}`: all, transient, a status or a code of `pipeline explain`"
+            "no class of failures is called `{text}`: there are all, transient, statuses and codes of `pipeline explain`"
         ),
     }
 }
