@@ -8,7 +8,7 @@ use super::*;
 
 /// Whether `token` may fetch `path`.
 fn allowed(robots: &str, token: &str, path: &str) -> bool {
-    let url = Url::parse("http://foo.bar/").unwrap().join(path).unwrap();
+    let url = Url::parse(&format!("http://foo.bar{path}")).unwrap();
     Robots::parse(robots.as_bytes(), token).verdict(&path_of(&url)) == Verdict::Allowed
 }
 
