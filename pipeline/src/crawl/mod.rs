@@ -20,6 +20,7 @@ mod dispatch;
 mod dns;
 mod doctor;
 mod engine;
+mod estimate;
 mod feed;
 mod fetch;
 mod list;
@@ -58,6 +59,7 @@ pub use config::{Compat, CrawlConfig, ImageConfig, InputConfig, NetConfig, Outpu
 pub use dns::DnsChoice;
 pub use doctor::{Check, Verdict, examine};
 use engine::{Engine, Parts};
+pub use estimate::Estimate;
 use list::{Columns, ListFile};
 pub use list::{ListFormat, RetryFailed};
 pub use manners::MannersConfig;
@@ -106,6 +108,24 @@ pub fn plan(config: &CrawlConfig) -> Result<Plan> {
     config.validate()?;
     let earlier = Store::open(&config.output.path).and_then(|store| Plan::load(&store)).ok();
     Ok(survey(config, earlier.as_ref())?.plan)
+}
+
+/// The plan, and what the crawl will meet and cost; without a side effect, too.
+///
+/// # Errors
+/// A bad config or list.
+pub fn outlook(config: &CrawlConfig) -> Result<(Plan, Estimate)> {
+    config.validate()?;
+    let store = Store::open(&config.output.path).ok();
+    let earlier = store.as_ref().and_then(|store| Plan::load(store).ok());
+    let Survey { plan, lists, columns } = survey(config, earlier.as_ref())?;
+    let same = earlier.is_some_and(|earlier| earlier.plan_id == plan.plan_id);
+    let done = match store.filter(|_| same) {
+        Some(store) => unit::committed(&store)?,
+        None => Vec::new(),
+    };
+    let estimate = estimate::estimate(config, &plan, &lists, &columns, &done)?;
+    Ok((plan, estimate))
 }
 
 /// Runs a crawl to its end; a second run over the same list finds all units done.

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Download the images of a link list, resize them and write pair shards
     Crawl(Box<Crawl>),
-    /// Show what a crawl would do: lists, rows, units, plan id
+    /// Show what a crawl would do: rows, units, hosts, bytes and time
     Plan(Box<Crawl>),
     /// Show a folder of shards (schema, counts, sizes), a shard, or the effective config
     Show(Show),
@@ -168,6 +168,9 @@ pub(crate) struct Crawl {
     /// Decoding threads [one per core]
     #[arg(long, alias = "processes-count", value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
+    /// Show what would be done, as `pipeline plan` does, and do nothing
+    #[arg(long, help_heading = "Run", hide_short_help = true)]
+    pub(crate) dry_run: bool,
     /// Work on this unit alone; `env` takes its number from the array job
     #[arg(long, value_name = "N|env", help_heading = "Run", conflicts_with = "fresh")]
     pub(crate) unit: Option<Selection>,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use pipeline::cli::{self, Common, print};
 use pipeline::crawl::{self, ByteSize, CrawlConfig, CrawlSummary, RunOptions};
+use pipeline::progress::clock;
 use pipeline::reason::Reason;
 use pipeline::settings::{self, suggest};
 use pipeline::store::Store;
@@ -17,6 +18,7 @@ use crate::show::{show, tell};
 
 pub(crate) fn run(command: Command) -> Result<u8> {
     match command {
+        Command::Crawl(args) if args.dry_run => plan(&args),
         Command::Crawl(args) => crawl(&args),
         Command::Plan(args) => plan(&args),
         Command::Show(args) => show(&args).map(|()| 0),
@@ -78,26 +80,29 @@ fn record(kind: &str, mut value: Value) -> Result<()> {
 
 fn plan(args: &Crawl) -> Result<u8> {
     let config = load(args)?;
-    let plan = crawl::plan(&config)?;
-    let done = match Store::open(&config.output.path) {
-        Ok(store) if Plan::load(&store).is_ok_and(|found| found.plan_id == plan.plan_id) => {
-            committed(&store)?.len()
-        }
-        _ => 0,
-    };
+    let (plan, estimate) = crawl::outlook(&config)?;
     if args.common.json {
-        record("plan", json!(plan))?;
+        let mut plan = json!(plan);
+        plan["estimate"] = json!(estimate);
+        record("plan", plan)?;
         return Ok(0);
     }
-    let mut lines = vec![format!(
-        "plan {}: {} rows in {} units, {done} done",
-        plan.plan_id,
-        plan.rows(),
-        plan.units.len()
-    )];
+    let done = estimate.from_units;
+    let (rows, units) = (plan.rows(), plan.units.len());
+    let mut lines = vec![format!("plan {}: {rows} rows in {units} units, {done} done", plan.plan_id)];
     for input in &plan.inputs {
         lines.push(format!("  {}: {} rows, {}", input.path, input.rows, ByteSize(input.bytes).human()));
     }
+    if estimate.hosts > 0 {
+        let (hosts, sampled, largest) = (estimate.hosts, estimate.sampled_rows, estimate.largest_hosts());
+        lines.push(format!("  {hosts} hosts in {sampled} rows of it; most rows: {largest}"));
+    }
+    let basis = match done {
+        0 => "by typical values: expect the order of magnitude".to_owned(),
+        units => format!("by the {units} units that are done"),
+    };
+    let (bytes, time) = (ByteSize(estimate.shard_bytes).human(), clock(estimate.seconds.ceil() as u64));
+    lines.push(format!("  about {bytes} of shards, {time} to go, {basis}"));
     print(&lines.join("\n"))?;
     Ok(0)
 }

@@ -111,7 +111,10 @@ impl Fetcher {
             self.clients.check(&url)?;
             self.resolve(&url, *deadline, timings).await?;
             let before = Instant::now();
-            timeout_at(latest, self.manners.admit(&url)).await.map_err(|_| Reason::Timeout)??;
+            let admitted = timeout_at(latest, meter.watch(self.manners.admit(&url))).await;
+            admitted.map_err(|_| Reason::Timeout)??;
+            // Connections for what a site says are no part of the wait for the picture.
+            meter.take();
             *deadline = latest.min(*deadline + before.elapsed());
             let response = self.ask(&url, *deadline, &meter, timings).await?;
             let status = response.status();

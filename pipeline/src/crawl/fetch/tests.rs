@@ -120,7 +120,8 @@ impl Desk {
         net.max_bytes = ByteSize::mib(1);
         adjust(&mut net);
         let bodies = Bodies::new(8 << 20, 4, net.max_bytes.0);
-        let fetcher = Fetcher::new(&net, &MannersConfig::default(), bodies.clone()).unwrap();
+        let silent = MannersConfig { robots: false, tdm: false, ..MannersConfig::default() };
+        let fetcher = Fetcher::new(&net, &silent, bodies.clone()).unwrap();
         Self { fetcher, bodies, timings: Arc::new(Timings::new()) }
     }
 

@@ -111,7 +111,9 @@ impl Text {
 
     /// A failed read: of a packed file most often its own fault, which is told with the byte.
     pub(super) fn error(&self, error: io::Error) -> Error {
-        let stored = |e: &io::Error| e.get_ref().is_some_and(|e| e.is::<object_store::Error>());
+        let stored = |e: &io::Error| {
+            e.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<object_store::Error>)
+        };
         match self.packed {
             Some(kind) if error.raw_os_error().is_none() && !stored(&error) => {
                 let at = self.taken.load(Ordering::Relaxed);

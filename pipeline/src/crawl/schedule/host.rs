@@ -36,6 +36,11 @@ impl HostName {
         Self { domain: domain.into(), own }
     }
 
+    /// The registrable domain, or the host itself.
+    pub(in crate::crawl) fn domain(&self) -> &str {
+        &self.domain
+    }
+
     /// For what needs no host.
     pub(in crate::crawl) fn here() -> Self {
         Self { domain: "".into(), own: true }
