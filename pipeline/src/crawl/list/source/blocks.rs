@@ -130,7 +130,7 @@ mod tests {
         fn any_part_of_an_object_is_the_part_of_its_bytes(
             size in 0_usize..4_000_000, places in proptest::collection::vec((0_usize..4_000_000, 0_usize..50_000), 1..20),
         ) {
-            let content: Vec<u8> = (0..size).map(|i| (i * 31 >> 3).to_le_bytes()[0]).collect();
+            let content: Vec<u8> = (0..size).map(|i| ((i * 31) >> 3).to_le_bytes()[0]).collect();
             let mut reader = stored(&content).open().unwrap();
             for (at, length) in places {
                 let mut part = Vec::new();
