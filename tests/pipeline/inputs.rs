@@ -149,7 +149,7 @@ d,http://pictures.test/busy,four
     let output = desk.crawl("transient", "third", &["--retry-failed=http_too_many"]).output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!(desk.pairs("third")[0].text("source_key"), Some("000000003"));
-    let said = |flag: &str, out: &str| told(&desk.run(&["crawl", "first", "--out", out, flag]));
+    let said = |flag: &str, out: &str| told(&desk.run(&["crawl", "first", "--out", out, flag, "-q"]));
     insta::assert_snapshot!(said("--retry-failed=time_out", "x"), @r#"
     exit 2
     --- stdout

@@ -111,9 +111,8 @@ impl Text {
 
     /// A failed read: of a packed file most often its own fault, which is told with the byte.
     pub(super) fn error(&self, error: io::Error) -> Error {
-        let stored = |e: &io::Error| {
-            e.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<object_store::Error>)
-        };
+        let stored =
+            |e: &io::Error| e.get_ref().and_then(|e| e.downcast_ref::<object_store::Error>()).is_some();
         match self.packed {
             Some(kind) if error.raw_os_error().is_none() && !stored(&error) => {
                 let at = self.taken.load(Ordering::Relaxed);
