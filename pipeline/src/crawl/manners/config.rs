@@ -61,9 +61,8 @@ impl MannersConfig {
             return wrong("manners.user_agent_token", "is needed: net.user_agent begins with no name");
         }
         let address = self.contact.contains('@') || self.contact.contains("://");
-        if !self.contact.is_empty()
-            && !(address && header(&self.contact) && !self.contact.contains(['(', ')']))
-        {
+        let clean = header(&self.contact) && !self.contact.contains(['(', ')']);
+        if !(self.contact.is_empty() || address && clean) {
             return wrong("manners.contact", "is an address such as mailto:you@example.org or https://…");
         }
         let word = |text: &String| !text.is_empty() && !text.contains([',', ':']) && header(text);

@@ -57,14 +57,14 @@ pub(super) struct Manners {
     /// For a site's file, redirects and all.
     limit: Duration,
     token: String,
-    robots: Option<Cache<Access>>,
+    robots: Option<Cache<Permission>>,
     tdm: Option<Cache<Reservations>>,
     opt_out: OptOut,
 }
 
 /// What robots.txt means for the files of a site.
 #[derive(Debug)]
-enum Access {
+enum Permission {
     By(Robots),
     Denied(Failure),
 }
@@ -110,16 +110,16 @@ impl Manners {
     /// The pause between two requests that the site of `url` asks for, once it is known.
     pub(super) fn crawl_delay(&self, url: &Url) -> Option<Duration> {
         match self.robots.as_ref()?.peek(&site(url))?.as_ref() {
-            Access::By(robots) => robots.crawl_delay(),
-            Access::Denied(_) => None,
+            Permission::By(robots) => robots.crawl_delay(),
+            Permission::Denied(_) => None,
         }
     }
 
     async fn ask_robots(&self, url: &Url, path: &str) -> Result<(), Failure> {
         let Some(robots) = &self.robots else { return Ok(()) };
         match robots.get(&site(url), || self.fetch_robots(url)).await.as_ref() {
-            Access::Denied(failure) => Err(failure.clone()),
-            Access::By(robots) => match robots.verdict(path) {
+            Permission::Denied(failure) => Err(failure.clone()),
+            Permission::By(robots) => match robots.verdict(path) {
                 Verdict::Allowed => Ok(()),
                 Verdict::Disallowed(line) => {
                     let rule = format!("robots.txt line {}: {}", line.number, line.text);
@@ -129,12 +129,12 @@ impl Manners {
         }
     }
 
-    async fn fetch_robots(&self, url: &Url) -> Fetched<Access> {
+    async fn fetch_robots(&self, url: &Url) -> Fetched<Permission> {
         let allowed = |robots: Robots, lifetime| {
             let bytes = robots.bytes();
-            Fetched { value: Access::By(robots), lifetime, bytes }
+            Fetched { value: Permission::By(robots), lifetime, bytes }
         };
-        let denied = |failure, lifetime| Fetched { value: Access::Denied(failure), lifetime, bytes: 0 };
+        let denied = |failure, lifetime| Fetched { value: Permission::Denied(failure), lifetime, bytes: 0 };
         match site_file::fetch(&self.clients, on_site(url, "/robots.txt"), self.limit).await {
             SiteFile::Found(body, lifetime) => allowed(Robots::parse(&body, &self.token), lifetime),
             SiteFile::Absent => allowed(Robots::default(), site_file::LONGEST),
