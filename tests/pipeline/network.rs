@@ -62,7 +62,10 @@ fn json_lines_tell_of_units_and_of_what_stands_out() {
         list += "http://pictures.test/html.jpg,page\n";
     }
     desk.write("links.csv", list);
-    let output = desk.crawl("links.csv", "out", &["--json", "--rows-per-unit", "50"]).output().unwrap();
+    let output = desk
+        .crawl("links.csv", "out", &["--json", "--rows-per-unit", "50", "--contact", "mailto:a@b.example"])
+        .output()
+        .unwrap();
     let lines: Vec<Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).collect::<Vec<_>>();

@@ -180,7 +180,7 @@ mod tests {
         let (plan, estimate) = outlook(&config).unwrap();
         assert_eq!((plan.rows(), estimate.sampled_rows, estimate.hosts), (5, 4, 2));
         assert_eq!(estimate.largest_hosts(), "example.org 75 %, other.net 25 %");
-        assert_eq!((estimate.from_units, estimate.shard_bytes), (0, 5 * 14_745 + 1));
+        assert_eq!((estimate.from_units, estimate.shard_bytes), (0, 73_728));
         assert!(estimate.seconds > 0.4, "four at a time from one host");
     }
 }

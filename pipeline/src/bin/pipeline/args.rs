@@ -69,14 +69,8 @@ pub(crate) struct Crawl {
     /// Folder for the shards, or a bucket: s3://…, gs://…, az://…
     #[arg(long, alias = "output-folder", value_name = "DIR", help_heading = "Output")]
     out: Option<String>,
-    /// Where the pictures go [parquet]
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        value_name = "parquet|webdataset|files|dummy",
-        help_heading = "Output"
-    )]
+    /// parquet, webdataset, files or dummy [parquet]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT", help_heading = "Output")]
     output_format: Option<OutputFormat>,
     /// Digits of a shard's number
     #[arg(long, alias = "oom-shard-count", hide = true, value_name = "N", help_heading = "Output")]
@@ -159,11 +153,12 @@ pub(crate) struct Crawl {
         value_parser = clap::builder::BoolishValueParser::new(),
         hide_possible_values = true,
         value_name = "BOOL",
-        help_heading = "Network"
+        help_heading = "Network",
+        hide_short_help = true
     )]
     ignore_ssl_certificate: Option<bool>,
     /// Keep metrics for Prometheus in this file
-    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    #[arg(long, value_name = "FILE", help_heading = "Run", hide_short_help = true)]
     prometheus: Option<String>,
     /// Decoding threads [one per core]
     #[arg(long, alias = "processes-count", value_name = "N", help_heading = "Run")]

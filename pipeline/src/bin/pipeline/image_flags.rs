@@ -13,22 +13,17 @@ pub(crate) struct ImageFlags {
     /// Side of the images in pixels [256]
     #[arg(long, value_name = "N")]
     image_size: Option<u32>,
-    /// What becomes of images that are not square [border]
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        value_name = "no|border|keep_ratio|keep_ratio_largest|center_crop"
-    )]
+    /// no, border, keep_ratio, keep_ratio_largest or center_crop [border]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "MODE")]
     resize_mode: Option<ResizeMode>,
-    /// Format of the images [jpg]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "jpg|png|webp")]
+    /// jpg, png or webp [jpg]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
     encode_format: Option<EncodeFormat>,
     /// jpg: 1 to 100 [95]; png: 0 to 9 [6]; webp: 1 to 100 [95], above 100 lossless
     #[arg(long, value_name = "N")]
     encode_quality: Option<u8>,
-    /// Whose habits the images follow: `img2dataset` for its orientation, grey and filters
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "none|img2dataset")]
+    /// img2dataset: its orientation, grey and filters [none]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "TOOL")]
     compat: Option<Compat>,
     /// Leave smaller images as they are
     #[arg(long, alias = "resize-only-if-bigger", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_short_help = true)]
