@@ -40,6 +40,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="small, one round, RESULTS.md stays as it is")
     parser.add_argument("--turbojpeg", action="store_true", help="a build with this feature too (needs cmake and nasm)")
     parser.add_argument("--programs", type=pathlib.Path, metavar="DIR", help="take `pipeline` and `picture_time` from here, do not build")
+    parser.add_argument("--built", default="not said how", metavar="TEXT", help="how those programs were built")
     parser.add_argument("--cache", type=pathlib.Path, default=CACHE, metavar="DIR", help=f"[{CACHE}]")
     args = parser.parse_args()
     if unknown := [name for name in args.rows if name not in ROWS]:
@@ -73,7 +74,7 @@ def main():
         rounds=1 if args.quick else args.rounds,
         quick=args.quick,
         command=command(args),
-        profile="programs given by --programs" if args.programs else results.profile("release"),
+        profile=f"programs built with {args.built}" if args.programs else results.profile("release"),
     )
     tools.python(job.cache)
     if args.what == "prepare":

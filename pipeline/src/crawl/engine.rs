@@ -173,13 +173,23 @@ impl Engine {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.advise();
+                    return Ok(());
+                }
             }
-            // Not for every row: it costs more than the row's own bookkeeping.
+            // Not for every row: they cost more than the row's own bookkeeping.
             if checked.elapsed() >= CHECK_EVERY {
                 attempt.check()?;
+                self.advise();
                 checked = Instant::now();
             }
+        }
+    }
+
+    fn advise(&self) {
+        for advice in self.shared.tally.remarks() {
+            self.progress.note(&advice);
         }
     }
 
@@ -191,9 +201,6 @@ impl Engine {
         self.shared.tally.row(reason);
         to.row(index, done, &self.shared.waiting)?;
         self.progress.add(1);
-        if let Some(advice) = self.shared.tally.remark(reason) {
-            self.progress.note(&advice);
-        }
         Ok(())
     }
 }

@@ -87,8 +87,12 @@ impl Tally {
         self.started.elapsed()
     }
 
-    /// What to do about a class of failure, once, when it has become loud.
-    pub(super) fn remark(&self, reason: Reason) -> Option<String> {
+    /// What to do about the classes of failure that have become loud, once for each.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        Reason::ALL.iter().filter_map(|reason| self.remark(*reason)).collect()
+    }
+
+    fn remark(&self, reason: Reason) -> Option<String> {
         let count = self.rows[reason as usize].load(Ordering::Relaxed);
         let advice = advice::early(reason, count, || self.rows())?;
         let first = !self.remarked[reason as usize].swap(true, Ordering::Relaxed);
@@ -145,7 +149,7 @@ mod tests {
         for n in 0..300 {
             let reason = if n % 2 == 0 { Reason::NotImage } else { Reason::Ok };
             tally.row(reason);
-            remarks.extend(tally.remark(reason));
+            remarks.extend(tally.remarks());
         }
         assert_eq!(remarks.len(), 1);
         assert!(remarks[0].starts_with("hint: 50 % not_image: "), "{}", remarks[0]);

@@ -116,7 +116,11 @@ pub(super) fn write_stats(store: &Store, plan: &Plan, commit: &Commit) -> Result
     if commit.stats.is_null() {
         return Ok(());
     }
-    store.put(&stats_name(plan, commit.unit), Json::from(&commit.stats).dumps())
+    match store.put(&stats_name(plan, commit.unit), Json::from(&commit.stats).dumps()) {
+        // Whoever finished meanwhile wrote it and swept up, this one's temporary as well.
+        Err(error) if error.is_not_found() => Ok(()),
+        written => written,
+    }
 }
 
 fn read(store: &Store, name: &str) -> Result<Option<Commit>> {

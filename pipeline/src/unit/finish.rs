@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{UnitFile, delete};
 use super::commit::{COMMITS, Commit, records, stats_name, write_stats};
-use super::names::{final_name, is_attempt, is_stats};
+use super::names::{final_name, is_attempt, is_stats, is_stats_temporary};
 use super::plan::{PLAN, Plan, to_json};
 use crate::store::Store;
 use crate::{Error, Result};
@@ -65,7 +65,8 @@ pub fn finish(store: &Store) -> Result<Manifest> {
     if manifest.missing.is_empty() {
         let files = commits.iter().flat_map(|commit| &commit.files);
         let kept: BTreeSet<&str> = files.map(|file| file.name.as_str()).collect();
-        for name in names.iter().filter(|name| is_attempt(name) && !kept.contains(name.as_str())) {
+        let over = |name: &&String| is_attempt(name) || is_stats_temporary(name);
+        for name in names.iter().filter(over).filter(|name| !kept.contains(name.as_str())) {
             delete(store, name)?;
         }
     }
@@ -127,7 +128,7 @@ pub fn start_over(store: &Store) -> Result<()> {
         store.delete(&record)?;
     }
     for name in store.names()? {
-        if is_attempt(&name) || is_stats(&name) || name == MANIFEST {
+        if is_attempt(&name) || is_stats(&name) || is_stats_temporary(&name) || name == MANIFEST {
             delete(store, &name)?;
         }
     }

@@ -52,11 +52,11 @@ pub(crate) enum Command {
 #[derive(Args)]
 #[command(after_help = "Examples:
   pipeline crawl urls.parquet --out data/pairs --image-size 256
-  pipeline crawl links.csv --url-col URL --caption-col TEXT --out data/pairs --resize-mode center_crop
+  pipeline crawl links.csv --url-col URL --caption-col TEXT --out data/pairs
   pipeline crawl 'shards/*.tar' --out data/pairs     # images that are there: tars, folders, Parquet
   pipeline crawl data/pairs --retry-failed --out data/more
   pipeline crawl crawl.toml --set net.allow='[\"10.0.0.5:80\"]'
-  pipeline crawl crawl.toml --unit env      # one unit, its number from SLURM_ARRAY_TASK_ID and the like
+  pipeline crawl crawl.toml --unit env   # one unit, by the number of the array job
 
 The same command again continues where it stopped. Ctrl-C stops at the next safe point.")]
 pub(crate) struct Crawl {
@@ -78,7 +78,7 @@ pub(crate) struct Crawl {
     /// Rows in a shard [10000]
     #[arg(long, alias = "number-sample-per-shard", value_name = "N", help_heading = "Output")]
     rows_per_unit: Option<u64>,
-    /// parquet, csv, tsv, json, jsonl, txt, webdataset or images [by the names]
+    /// parquet, csv, tsv, json, jsonl, txt, webdataset, images [by name]
     #[arg(
         long,
         value_enum,
@@ -91,7 +91,7 @@ pub(crate) struct Crawl {
     /// Column of the URL [url]
     #[arg(long, alias = "url_col", value_name = "NAME", help_heading = "Input")]
     url_col: Option<String>,
-    /// Column of the caption [caption]; beside images: txt, folder or a key of the JSON
+    /// Column of the caption [caption]; beside images txt, folder, a key
     #[arg(long, alias = "caption_col", value_name = "NAME", help_heading = "Input")]
     caption_col: Option<String>,
     /// Fetch failed rows of an earlier output again [transient ones]
