@@ -78,7 +78,7 @@ pub(crate) struct Crawl {
     /// Rows in a shard [10000]
     #[arg(long, alias = "number-sample-per-shard", value_name = "N", help_heading = "Output")]
     rows_per_unit: Option<u64>,
-    /// parquet, csv, tsv, json, jsonl, txt, webdataset, images [by name]
+    /// parquet, csv, tsv, json, jsonl, txt, webdataset, images
     #[arg(
         long,
         value_enum,
@@ -91,7 +91,7 @@ pub(crate) struct Crawl {
     /// Column of the URL [url]
     #[arg(long, alias = "url_col", value_name = "NAME", help_heading = "Input")]
     url_col: Option<String>,
-    /// Column of the caption [caption]; beside images txt, folder, a key
+    /// Column of the caption [caption]
     #[arg(long, alias = "caption_col", value_name = "NAME", help_heading = "Input")]
     caption_col: Option<String>,
     /// Fetch failed rows of an earlier output again [transient ones]
@@ -119,7 +119,7 @@ pub(crate) struct Crawl {
     /// Seconds for a whole download [10]
     #[arg(long, value_name = "S", help_heading = "Network")]
     timeout: Option<f64>,
-    /// Downloads at a time from one domain, 0: no limit [4; hosts of --allow: no limit]
+    /// Downloads at a time from one domain, 0: no limit [4]
     #[arg(long, value_name = "N", help_heading = "Network")]
     per_host: Option<usize>,
     /// Further attempts where a failure may pass, at the end of a shard [1]

@@ -19,7 +19,7 @@ pub(crate) struct ImageFlags {
     /// jpg, png or webp [jpg]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT")]
     encode_format: Option<EncodeFormat>,
-    /// jpg: 1 to 100 [95]; png: 0 to 9 [6]; webp: 1 to 100 [95], above 100 lossless
+    /// jpg, webp: 1 to 100 [95], webp also 101: lossless; png: 0 to 9 [6]
     #[arg(long, value_name = "N")]
     encode_quality: Option<u8>,
     /// img2dataset: its orientation, grey and filters [none]
