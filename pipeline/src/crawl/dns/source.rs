@@ -132,7 +132,7 @@ impl Servers {
         let mut addresses = Vec::new();
         for kind in [RecordType::A, RecordType::AAAA] {
             let found = self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
-            addresses.extend(found.iter().flat_map(|found| ips(found)));
+            addresses.extend(found.iter().flat_map(ips));
         }
         if addresses.is_empty() && name.is_localhost() {
             addresses = vec![IpAddr::from([127, 0, 0, 1])];
