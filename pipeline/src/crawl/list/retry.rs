@@ -90,6 +90,7 @@ fn is_transient(reason: Reason) -> bool {
     matches!(
         reason,
         R::Dns
+            | R::DnsFailed
             | R::Connect
             | R::TimeoutConnect
             | R::TimeoutFirstByte

@@ -32,11 +32,11 @@ pub(super) enum Sign {
 impl Sign {
     /// Rows that robots.txt forbids cost no request, and their reason says more than that the host was stopped.
     pub(super) fn of(reason: Reason) -> Self {
-        use Reason::{Connect, ConnectionLost, Dns, HttpServer, HttpTooMany, OptOut, TdmReserved};
+        use Reason::{Connect, ConnectionLost, Dns, DnsFailed, HttpServer, HttpTooMany, OptOut, TdmReserved};
         use Reason::{Timeout, TimeoutConnect, TimeoutFirstByte, Tls, TooSlow};
         match reason {
-            Dns | Connect | Tls | TimeoutConnect | TimeoutFirstByte | TooSlow | Timeout | ConnectionLost
-            | HttpServer | HttpTooMany | OptOut | TdmReserved => Self::Bad(reason),
+            Dns | DnsFailed | Connect | Tls | TimeoutConnect | TimeoutFirstByte | TooSlow | Timeout
+            | ConnectionLost | HttpServer | HttpTooMany | OptOut | TdmReserved => Self::Bad(reason),
             _ => Self::Alive,
         }
     }

@@ -20,14 +20,15 @@ pub(super) struct Retries {
     pub(super) timeout: Duration,
 }
 
-/// Whether the cause may have passed. DNS is among them: a name that is gone is answered from the negative cache, and a
-/// resolver that was overloaded is not told apart from it. A picture that is cut short is not: its download was whole.
+/// Whether the cause may have passed in a moment. A resolver that failed is among them, a name that does not exist is
+/// not; nor is a picture that is cut short: its download was whole.
 pub(super) fn is_transient(reason: Reason) -> bool {
-    use Reason::{Connect, ConnectionLost, Dns, HttpServer, HttpTooMany};
+    use Reason::{Connect, ConnectionLost, DnsFailed, HttpServer, HttpTooMany};
     use Reason::{Timeout, TimeoutConnect, TimeoutFirstByte, TooSlow};
     matches!(
         reason,
-        Dns | Connect
+        DnsFailed
+            | Connect
             | ConnectionLost
             | HttpServer
             | HttpTooMany
