@@ -129,16 +129,16 @@ pub(crate) struct Crawl {
     #[arg(long, value_name = "HOST:PORT", help_heading = "Network")]
     allow: Vec<String>,
     /// Address for sites' keepers, in the User-Agent
-    #[arg(long, value_name = "MAILTO|URL", help_heading = "Manners")]
+    #[arg(long, value_name = "MAILTO|URL", help_heading = "Network")]
     contact: Option<String>,
     /// Neither fetch nor obey robots.txt
-    #[arg(long, help_heading = "Manners")]
+    #[arg(long, help_heading = "Network")]
     no_robots: bool,
     /// Name by which sites address the crawler [troika-pipeline]
-    #[arg(long, value_name = "NAME", help_heading = "Manners", hide_short_help = true)]
+    #[arg(long, value_name = "NAME", help_heading = "Network", hide_short_help = true)]
     user_agent_token: Option<String>,
     /// X-Robots-Tag words that opt out; `[]` for none
-    #[arg(long, value_name = "WORD,…", help_heading = "Manners", hide_short_help = true)]
+    #[arg(long, value_name = "WORD,…", help_heading = "Network", hide_short_help = true)]
     disallowed_header_directives: Option<String>,
     /// Who is asked for addresses: built-in, system, or name servers [built-in]
     #[arg(long, value_delimiter = ',', value_name = "ADDRESS,…", help_heading = "Network")]
