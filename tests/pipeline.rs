@@ -3,6 +3,8 @@
 
 #[path = "pipeline/desk.rs"]
 mod desk;
+#[path = "pipeline/pictures.rs"]
+mod pictures;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};

@@ -1,4 +1,4 @@
-//! Milliseconds of processor time per picture: decode, resize to 256 pixels, encode.
+//! Milliseconds of processor time per picture of a folder: decode, resize to 256 pixels, encode.
 //!
 //! `cargo run --release -p pipeline --example decode_time -- FOLDER`
 
@@ -6,48 +6,42 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use pipeline::picture::{
-    DecodeOptions, EncodeOptions, ResizeOptions, decode, decode_for, encode, resize, resize_decoded,
+    DecodeOptions, EncodeOptions, ResizeOptions, decode, decode_for, encode, resize_decoded,
 };
+use pipeline::reason::Reason;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("which folder?")?;
-    let mut files: Vec<_> =
-        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    files.sort();
-    let (decoding, resizing, encoding) =
-        (DecodeOptions::default(), ResizeOptions::default(), EncodeOptions::default());
-    let mut out = std::io::stdout();
-    for reduced in [false, true] {
-        let (mut sums, mut count) = ([Duration::ZERO; 3], 0_u32);
-        for file in &files {
-            let bytes = std::fs::read(file)?;
-            let times = [now()];
-            let picture = match reduced {
-                true => decode_for(&bytes, &decoding, &resizing),
-                false => decode(&bytes, &decoding).map(Into::into),
-            };
-            let Ok(picture) = picture else { continue };
-            let times = [times[0], now()];
-            let small = match reduced {
-                true => resize_decoded(picture, &resizing)?,
-                false => resize(picture.picture, &resizing)?,
-            };
-            let times = [times[0], times[1], now()];
-            encode(&small, &encoding)?;
-            let times = [times[0], times[1], times[2], now()];
-            for (sum, pair) in sums.iter_mut().zip(times.windows(2)) {
-                *sum += pair[1].saturating_sub(pair[0]);
-            }
-            count += 1;
-        }
-        let [decode, resize, encode] = sums.map(|sum| sum.as_secs_f64() * 1e3 / f64::from(count.max(1)));
-        let what = if reduced { "reduced" } else { "whole" };
+    let files = std::fs::read_dir(folder)?.map(|entry| std::fs::read(entry?.path()));
+    let files = files.collect::<std::io::Result<Vec<_>>>()?;
+    for (name, reduced) in [("whole", false), ("reduced", true)] {
+        let times: Vec<_> = files.iter().filter_map(|bytes| steps(bytes, reduced).ok()).collect();
+        let count = times.len().max(1) as f64;
+        let mean =
+            |step: usize| times.iter().map(|steps| steps[step].as_secs_f64() * 1e3).sum::<f64>() / count;
         writeln!(
-            out,
-            "{what}: {count} pictures, decode {decode:.2} ms, resize {resize:.2} ms, encode {encode:.2} ms"
+            std::io::stdout(),
+            "{name}: {count} pictures, decode {:.2} ms, resize {:.2} ms, encode {:.2} ms",
+            mean(0),
+            mean(1),
+            mean(2)
         )?;
     }
     Ok(())
+}
+
+fn steps(bytes: &[u8], reduced: bool) -> Result<[Duration; 3], Reason> {
+    let (decoding, resizing) = (DecodeOptions::default(), ResizeOptions::default());
+    let start = now();
+    let picture = match reduced {
+        true => decode_for(bytes, &decoding, &resizing)?,
+        false => decode(bytes, &decoding)?.into(),
+    };
+    let decoded = now();
+    let picture = resize_decoded(picture, &resizing)?;
+    let resized = now();
+    encode(&picture, &EncodeOptions::default())?;
+    Ok([decoded.saturating_sub(start), resized.saturating_sub(decoded), now().saturating_sub(resized)])
 }
 
 /// Processor time of this thread where Linux tells it, else the time of day.
