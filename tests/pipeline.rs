@@ -19,6 +19,8 @@ mod name_server;
 mod network;
 #[path = "pipeline/outputs.rs"]
 mod outputs;
+#[path = "pipeline/pictures.rs"]
+mod pictures;
 #[path = "pipeline/python.rs"]
 mod python;
 

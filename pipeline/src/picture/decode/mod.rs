@@ -121,14 +121,7 @@ fn decoded(bytes: &[u8], options: &DecodeOptions, resize: Option<&ResizeOptions>
             let picture = picture_of(jpeg.image, options)?;
             Ok(Decoded { picture, full_size: jpeg.full_size, reduction: jpeg.reduction })
         }
-        format => {
-            let (image, profile) = raster::decode(bytes, format, options)?;
-            let image = match profile {
-                Some(profile) => icc::to_srgb(image, &profile),
-                None => image,
-            };
-            picture_of(image, options).map(Decoded::from)
-        }
+        format => picture_of(raster::decode(bytes, format, options)?, options).map(Decoded::from),
     }
 }
 

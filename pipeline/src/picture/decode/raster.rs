@@ -3,8 +3,10 @@
 use std::io::Cursor;
 
 use image::error::ImageError;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use tiff::decoder::{Decoder as TiffDecoder, DecodingResult, Limits as TiffLimits};
 
+use super::icc::{ink_to_rgb, to_srgb};
 use super::{DecodeOptions, Header, check_pixels};
 use crate::reason::Reason;
 
@@ -18,21 +20,47 @@ pub(super) fn probe(bytes: &[u8], format: ImageFormat, options: &DecodeOptions) 
     Ok(Header { width, height, decoded_bytes: decoder.total_bytes().max(rgb).saturating_mul(2) })
 }
 
-/// Decodes; also returns the colour profile.
+/// Decodes to an upright picture in sRGB.
 pub(super) fn decode(
     bytes: &[u8],
     format: ImageFormat,
     options: &DecodeOptions,
-) -> Result<(DynamicImage, Option<Vec<u8>>), Reason> {
+) -> Result<DynamicImage, Reason> {
     let mut decoder = open(bytes, format, options)?;
     // Damaged metadata say nothing about the pixels.
     let orientation = decoder.orientation().ok().filter(|_| options.exif_orientation);
     let profile = if options.icc { decoder.icc_profile().ok().flatten() } else { None };
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| reason_of(&e))?;
+    let inks = decoder.original_color_type() == ExtendedColorType::Cmyk8;
+    let mut image = match profile {
+        Some(profile) if inks => inks_of(bytes, decoder.dimensions(), &profile, options)?,
+        Some(profile) => to_srgb(pixels_of(decoder)?, &profile),
+        None => pixels_of(decoder)?,
+    };
     if let Some(orientation) = orientation {
         image.apply_orientation(orientation);
     }
-    Ok((image, profile))
+    Ok(image)
+}
+
+fn pixels_of(decoder: impl ImageDecoder) -> Result<DynamicImage, Reason> {
+    DynamicImage::from_decoder(decoder).map_err(|e| reason_of(&e))
+}
+
+/// A TIFF of inks by its profile; `image` has a rough conversion of its own.
+fn inks_of(
+    bytes: &[u8],
+    (width, height): (u32, u32),
+    profile: &[u8],
+    options: &DecodeOptions,
+) -> Result<DynamicImage, Reason> {
+    let mut limits = TiffLimits::default();
+    limits.decoding_buffer_size = usize::try_from(options.max_pixels.saturating_mul(4)).unwrap_or(usize::MAX);
+    let decoder = TiffDecoder::new(Cursor::new(bytes)).map(|decoder| decoder.with_limits(limits));
+    let Ok(DecodingResult::U8(inks)) = decoder.and_then(|mut decoder| decoder.read_image()) else {
+        return Err(Reason::Decode);
+    };
+    let image = RgbImage::from_raw(width, height, ink_to_rgb(&inks, Some(profile)));
+    image.map(DynamicImage::from).ok_or(Reason::Decode)
 }
 
 fn open<'a>(
