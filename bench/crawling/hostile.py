@@ -47,8 +47,7 @@ def ours(job, name, folder, path, server):
     """The run, rows in the shards by pyarrow, and their reasons."""
     net = {"allow": server.allow(), "timeout": float(TIMEOUT), "retries": RETRIES}
     run, _ = tools.ours(job.programs[name], folder, path, {"net": net}, limit=PATIENCE * LIMIT)
-    shards = [json.loads(commit.read_text())["file"] for commit in (folder / "ours").glob("_commits/*.json")]
-    command = [tools.python(job.cache), "-c", REASONS, *(folder / "ours" / shard for shard in shards)]
+    command = [tools.python(job.cache), "-c", REASONS, *sorted((folder / "ours").glob("?????.parquet"))]
     reasons = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     told = ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items()))
     return run, sum(n for reason, n in reasons.items() if reason != "null"), f": {told}"

@@ -60,8 +60,5 @@ def killed_at(job, folder, links, sections, seconds):
 
 def shards(out):
     """SHA-256 of the bytes of every committed shard, by unit."""
-    found = {}
-    for path in out.glob("_commits/*.json"):
-        commit = json.loads(path.read_text())
-        found[commit["unit"]] = hashlib.sha256((out / commit["file"]).read_bytes()).hexdigest()
-    return found
+    units = [json.loads(path.read_text())["unit"] for path in out.glob("_commits/*.json")]
+    return {unit: hashlib.sha256((out / f"{unit:05}.parquet").read_bytes()).hexdigest() for unit in units}
