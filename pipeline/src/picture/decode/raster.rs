@@ -4,10 +4,9 @@ use std::io::Cursor;
 
 use image::error::ImageError;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
-use tiff::decoder::{Decoder as TiffDecoder, DecodingResult, Limits as TiffLimits};
 
 use super::icc::{ink_to_rgb, to_srgb};
-use super::{DecodeOptions, Header, check_pixels};
+use super::{DecodeOptions, Header, check_pixels, tiff};
 use crate::reason::Reason;
 
 pub(super) fn probe(bytes: &[u8], format: ImageFormat, options: &DecodeOptions) -> Result<Header, Reason> {
@@ -29,7 +28,11 @@ pub(super) fn decode(
     let mut decoder = open(bytes, format, options)?;
     // Damaged metadata say nothing about the pixels.
     let orientation = decoder.orientation().ok().filter(|_| options.exif_orientation);
-    let profile = if options.icc { decoder.icc_profile().ok().flatten() } else { None };
+    let profile = match format {
+        _ if !options.icc => None,
+        ImageFormat::Tiff => tiff::profile(bytes),
+        _ => decoder.icc_profile().ok().flatten(),
+    };
     let inks = decoder.original_color_type() == ExtendedColorType::Cmyk8;
     let mut image = match profile {
         Some(profile) if inks => inks_of(bytes, decoder.dimensions(), &profile, options)?,
@@ -53,12 +56,7 @@ fn inks_of(
     profile: &[u8],
     options: &DecodeOptions,
 ) -> Result<DynamicImage, Reason> {
-    let mut limits = TiffLimits::default();
-    limits.decoding_buffer_size = usize::try_from(options.max_pixels.saturating_mul(4)).unwrap_or(usize::MAX);
-    let decoder = TiffDecoder::new(Cursor::new(bytes)).map(|decoder| decoder.with_limits(limits));
-    let Ok(DecodingResult::U8(inks)) = decoder.and_then(|mut decoder| decoder.read_image()) else {
-        return Err(Reason::Decode);
-    };
+    let inks = tiff::inks(bytes, options.max_pixels.saturating_mul(4)).ok_or(Reason::Decode)?;
     let image = RgbImage::from_raw(width, height, ink_to_rgb(&inks, Some(profile)));
     image.map(DynamicImage::from).ok_or(Reason::Decode)
 }
