@@ -32,11 +32,12 @@ fn ways_to_store_a_picture() {
 
 #[test]
 fn profiles_say_what_the_colours_are() {
-    // Red and green are exchanged in the file, and again in its profile.
+    // Red and green are exchanged in the file, and again in its profile. The profile's curve is a plain power, which
+    // sRGB's is not in the shadows: these are the numbers of Little CMS.
     let raw = SQUARES.map(|[r, g, b]| [g, r, b]);
+    let expected = [[201, 24, 24], [24, 161, 57], [35, 57, 201], [129; 3]];
     for (name, bytes) in pictures!["profile.jpg" "profile.png" "profile.webp" "profile.tif"] {
-        // The profile's curve is a plain power, which sRGB's is not in the shadows.
-        assert_seen(name, bytes, &DecodeOptions::default(), SQUARES, 7);
+        assert_seen(name, bytes, &DecodeOptions::default(), expected, 3);
         assert_seen(name, bytes, &DecodeOptions { icc: false, ..DecodeOptions::default() }, raw, 3);
     }
 }

@@ -7,10 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use image::{DynamicImage, ImageBuffer, Pixel};
-use moxcms::{
-    ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, Transform16BitExecutor, TransformExecutor,
-    TransformOptions,
-};
+use moxcms::{ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
 use sha2::{Digest, Sha256};
 
 /// Transforms that are kept, the most recent first.
@@ -50,13 +47,6 @@ impl Source {
     }
 }
 
-/// How to get from a profile's colours to sRGB.
-#[derive(Clone)]
-struct Transform {
-    bytes: Arc<Transform8BitExecutor>,
-    words: Arc<Transform16BitExecutor>,
-}
-
 /// Takes a picture to sRGB. Where the profile is not for such a picture, is sRGB or is broken, it comes back as it was.
 pub(super) fn to_srgb(image: DynamicImage, profile: &[u8]) -> DynamicImage {
     use DynamicImage::{ImageLuma8, ImageLuma16, ImageLumaA8, ImageLumaA16};
@@ -77,16 +67,17 @@ pub(super) fn to_srgb(image: DynamicImage, profile: &[u8]) -> DynamicImage {
         ImageRgba8(_) | ImageRgba16(_) => Source::RgbAlpha,
         _ => return image,
     };
-    let Some(Transform { bytes, words }) = transform(profile, source) else { return image };
+    let bytes = || transform_of_bytes(profile, source);
+    let words = || transform_of_words(profile, source);
     let converted = match &image {
-        ImageLuma8(from) => run(from, &*bytes, 3).map(ImageRgb8),
-        ImageLumaA8(from) => run(from, &*bytes, 4).map(ImageRgba8),
-        ImageRgb8(from) => run(from, &*bytes, 3).map(ImageRgb8),
-        ImageRgba8(from) => run(from, &*bytes, 4).map(ImageRgba8),
-        ImageLuma16(from) => run(from, &*words, 3).map(ImageRgb16),
-        ImageLumaA16(from) => run(from, &*words, 4).map(ImageRgba16),
-        ImageRgb16(from) => run(from, &*words, 3).map(ImageRgb16),
-        ImageRgba16(from) => run(from, &*words, 4).map(ImageRgba16),
+        ImageLuma8(from) => run(from, bytes(), 3).map(ImageRgb8),
+        ImageLumaA8(from) => run(from, bytes(), 4).map(ImageRgba8),
+        ImageRgb8(from) => run(from, bytes(), 3).map(ImageRgb8),
+        ImageRgba8(from) => run(from, bytes(), 4).map(ImageRgba8),
+        ImageLuma16(from) => run(from, words(), 3).map(ImageRgb16),
+        ImageLumaA16(from) => run(from, words(), 4).map(ImageRgba16),
+        ImageRgb16(from) => run(from, words(), 3).map(ImageRgb16),
+        ImageRgba16(from) => run(from, words(), 4).map(ImageRgba16),
         _ => None,
     };
     converted.unwrap_or(image)
@@ -94,7 +85,7 @@ pub(super) fn to_srgb(image: DynamicImage, profile: &[u8]) -> DynamicImage {
 
 fn run<P, Q, S>(
     from: &ImageBuffer<P, Vec<S>>,
-    transform: &dyn TransformExecutor<S>,
+    transform: Option<Arc<Transform<S>>>,
     channels: usize,
 ) -> Option<ImageBuffer<Q, Vec<S>>>
 where
@@ -102,6 +93,7 @@ where
     Q: Pixel<Subpixel = S>,
     S: Copy + Default,
 {
+    let transform = transform?;
     let pixels = from.width() as usize * from.height() as usize;
     let mut to = vec![S::default(); channels * pixels];
     transform.transform(from, &mut to).ok()?;
@@ -112,8 +104,8 @@ where
 /// share of light.
 pub(super) fn ink_to_rgb(inks: &[u8], profile: Option<&[u8]>) -> Vec<u8> {
     let mut rgb = vec![0; inks.len() / 4 * 3];
-    let transform = profile.and_then(|profile| transform(profile, Source::Ink));
-    if transform.is_some_and(|transform| transform.bytes.transform(inks, &mut rgb).is_ok()) {
+    let transform = profile.and_then(|profile| transform_of_bytes(profile, Source::Ink));
+    if transform.is_some_and(|transform| transform.transform(inks, &mut rgb).is_ok()) {
         return rgb;
     }
     for (pixel, [inks @ .., black]) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(inks.as_chunks::<4>().0) {
@@ -126,37 +118,68 @@ pub(super) fn ink_to_rgb(inks: &[u8], profile: Option<&[u8]>) -> Vec<u8> {
     rgb
 }
 
+/// How to get from a profile's colours to sRGB.
+type Transform<S> = dyn TransformExecutor<S> + Send + Sync;
+
+/// The digest of a profile, and what it is used for.
 type Key = ([u8; 32], Source);
 
-/// The transform of a profile; `None` if there is nothing to do.
-fn transform(profile: &[u8], source: Source) -> Option<Transform> {
-    static KNOWN: Mutex<VecDeque<(Key, Option<Transform>)>> = Mutex::new(VecDeque::new());
-    let key = (Sha256::digest(profile).into(), source);
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, transform)) = known().iter().find(|(other, _)| *other == key) {
-        return transform.clone();
+/// What a profile's transform is; `None` where there is nothing to do.
+type Entry<S> = (Key, Option<Arc<Transform<S>>>);
+
+/// The transforms of the profiles that were met last.
+struct Known<S>(Mutex<VecDeque<Entry<S>>>);
+
+impl<S: Copy + Default> Known<S> {
+    const fn new() -> Self {
+        Self(Mutex::new(VecDeque::new()))
     }
-    let transform = new_transform(profile, source);
-    let mut kept = known();
-    kept.truncate(KEPT - 1);
-    kept.push_front((key, transform.clone()));
-    transform
+
+    fn get(
+        &self,
+        profile: &[u8],
+        source: Source,
+        make: impl FnOnce(&ColorProfile) -> Option<Arc<Transform<S>>>,
+    ) -> Option<Arc<Transform<S>>> {
+        let key = (Sha256::digest(profile).into(), source);
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, transform)) = known().iter().find(|(other, _)| *other == key) {
+            return transform.clone();
+        }
+        // Takes milliseconds, in which other threads are not held up.
+        let profile = ColorProfile::new_from_slice(profile).ok();
+        let transform = profile.filter(|profile| profile.color_space == source.space());
+        let transform = transform.and_then(|profile| make(&profile));
+        let mut kept = known();
+        kept.truncate(KEPT - 1);
+        kept.push_front((key, transform.clone()));
+        transform
+    }
 }
 
-fn new_transform(profile: &[u8], source: Source) -> Option<Transform> {
-    let profile = ColorProfile::new_from_slice(profile).ok()?;
-    if profile.color_space != source.space() {
-        return None;
-    }
+fn transform_of_bytes(profile: &[u8], source: Source) -> Option<Arc<Transform<u8>>> {
+    static KNOWN: Known<u8> = Known::new();
     let (from, to) = source.layouts();
-    let (srgb, options) = (ColorProfile::new_srgb(), TransformOptions::default());
-    let bytes = profile.create_transform_8bit(from, &srgb, to, options).ok()?;
-    let words = profile.create_transform_16bit(from, &srgb, to, options).ok()?;
-    (!is_srgb(&*bytes, source)).then_some(Transform { bytes, words })
+    KNOWN.get(profile, source, |profile| {
+        let options = TransformOptions::default();
+        let transform = profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, options).ok()?;
+        (!is_srgb(&*transform, source)).then_some(transform)
+    })
+}
+
+fn transform_of_words(profile: &[u8], source: Source) -> Option<Arc<Transform<u16>>> {
+    static KNOWN: Known<u16> = Known::new();
+    let (from, to) = source.layouts();
+    // What is sRGB is found out with bytes.
+    transform_of_bytes(profile, source)?;
+    KNOWN.get(profile, source, |profile| {
+        let options = TransformOptions::default();
+        profile.create_transform_16bit(from, &ColorProfile::new_srgb(), to, options).ok()
+    })
 }
 
 /// Whether a transform leaves all colours where they are, tried on nine steps of each channel.
-fn is_srgb(transform: &Transform8BitExecutor, source: Source) -> bool {
+fn is_srgb(transform: &Transform<u8>, source: Source) -> bool {
     let steps = || (0..=8_u16).map(|step| (step * 255 / 8) as u8);
     let colours = || steps().flat_map(move |r| steps().flat_map(move |g| steps().map(move |b| [r, g, b])));
     let (samples, expected): (Vec<u8>, Vec<u8>) = match source {

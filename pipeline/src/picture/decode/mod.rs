@@ -10,6 +10,7 @@ mod icc;
 mod jpeg;
 mod raster;
 mod reduction;
+mod tiff;
 
 use image::{DynamicImage, ImageFormat};
 use serde::{Deserialize, Serialize};

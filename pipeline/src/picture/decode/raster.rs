@@ -3,11 +3,11 @@
 use std::io::Cursor;
 
 use image::error::ImageError;
+use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
-use tiff::decoder::{Decoder as TiffDecoder, DecodingResult, Limits as TiffLimits};
 
 use super::icc::{ink_to_rgb, to_srgb};
-use super::{DecodeOptions, Header, check_pixels};
+use super::{DecodeOptions, Header, check_pixels, tiff};
 use crate::reason::Reason;
 
 pub(super) fn probe(bytes: &[u8], format: ImageFormat, options: &DecodeOptions) -> Result<Header, Reason> {
@@ -27,9 +27,8 @@ pub(super) fn decode(
     options: &DecodeOptions,
 ) -> Result<DynamicImage, Reason> {
     let mut decoder = open(bytes, format, options)?;
-    // Damaged metadata say nothing about the pixels.
-    let orientation = decoder.orientation().ok().filter(|_| options.exif_orientation);
-    let profile = if options.icc { decoder.icc_profile().ok().flatten() } else { None };
+    let orientation = if options.exif_orientation { orientation_of(&mut decoder) } else { None };
+    let profile = if options.icc { profile_of(&mut decoder, bytes, format) } else { None };
     let inks = decoder.original_color_type() == ExtendedColorType::Cmyk8;
     let mut image = match profile {
         Some(profile) if inks => inks_of(bytes, decoder.dimensions(), &profile, options)?,
@@ -42,23 +41,34 @@ pub(super) fn decode(
     Ok(image)
 }
 
+/// Damaged metadata say nothing about the pixels.
+fn orientation_of(decoder: &mut impl ImageDecoder) -> Option<Orientation> {
+    let exif = decoder.exif_metadata().ok().flatten();
+    // The prefix belongs to JPEG, but some programs put it into WebP, too.
+    match exif.as_deref().and_then(|exif| exif.strip_prefix(b"Exif\0\0")) {
+        Some(exif) => Orientation::from_exif_chunk(exif),
+        None => decoder.orientation().ok(),
+    }
+}
+
 fn pixels_of(decoder: impl ImageDecoder) -> Result<DynamicImage, Reason> {
     DynamicImage::from_decoder(decoder).map_err(|e| reason_of(&e))
 }
 
-/// A TIFF of inks by its profile; `image` has a rough conversion of its own.
+fn profile_of(decoder: &mut impl ImageDecoder, bytes: &[u8], format: ImageFormat) -> Option<Vec<u8>> {
+    match format {
+        ImageFormat::Tiff => tiff::profile(bytes),
+        _ => decoder.icc_profile().ok().flatten(),
+    }
+}
+
 fn inks_of(
     bytes: &[u8],
     (width, height): (u32, u32),
     profile: &[u8],
     options: &DecodeOptions,
 ) -> Result<DynamicImage, Reason> {
-    let mut limits = TiffLimits::default();
-    limits.decoding_buffer_size = usize::try_from(options.max_pixels.saturating_mul(4)).unwrap_or(usize::MAX);
-    let decoder = TiffDecoder::new(Cursor::new(bytes)).map(|decoder| decoder.with_limits(limits));
-    let Ok(DecodingResult::U8(inks)) = decoder.and_then(|mut decoder| decoder.read_image()) else {
-        return Err(Reason::Decode);
-    };
+    let inks = tiff::inks(bytes, options.max_pixels.saturating_mul(4)).ok_or(Reason::Decode)?;
     let image = RgbImage::from_raw(width, height, ink_to_rgb(&inks, Some(profile)));
     image.map(DynamicImage::from).ok_or(Reason::Decode)
 }
