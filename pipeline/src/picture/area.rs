@@ -3,54 +3,70 @@
 
 use super::Picture;
 
-/// What one pixel covers along an axis.
-struct Cover {
-    first: usize,
-    /// Shares of the pixels from `first` on; they add up to 1.
+/// What the pixels of a row or column cover.
+struct Covers {
+    /// The first pixel that each of them covers, and how many.
+    ranges: Vec<(usize, usize)>,
+    /// The shares of the covered pixels, one range after the other; those of a range add up to 1.
     shares: Vec<f32>,
 }
 
 /// Scales down to `width × height`; of the picture, `extent` counts: the last column and row may be there in part only.
 pub(super) fn scale_by_area(picture: &Picture, extent: (f64, f64), width: u32, height: u32) -> Vec<u8> {
-    let columns = covers(picture.width(), extent.0, width);
-    let rows = covers(picture.height(), extent.1, height);
-    let stride = 3 * picture.width() as usize;
-    let mut out = Vec::with_capacity(3 * width as usize * height as usize);
-    let mut sums = vec![0.0; stride];
-    for row in &rows {
+    let columns = Covers::new(picture.width(), extent.0, width);
+    let rows = Covers::new(picture.height(), extent.1, height);
+    let (from, to) = (3 * picture.width() as usize, 3 * width as usize);
+    let mut out = vec![0; to * height as usize];
+    // Pixels are read four numbers at a time; the last one has but three.
+    let mut sums = vec![0.0; from + 1];
+    for (target, (first, shares)) in out.chunks_exact_mut(to).zip(rows.iter()) {
         sums.fill(0.0);
-        let lines = picture.pixels().chunks_exact(stride).skip(row.first);
-        for (line, share) in lines.zip(&row.shares) {
+        for (line, share) in picture.pixels().chunks_exact(from).skip(first).zip(shares) {
             sums.iter_mut().zip(line).for_each(|(sum, value)| *sum += share * f32::from(*value));
         }
-        let (pixels, _) = sums.as_chunks::<3>();
-        out.extend(columns.iter().flat_map(|column| mean(&pixels[column.first..], &column.shares)));
+        for (pixel, (first, shares)) in target.as_chunks_mut::<3>().0.iter_mut().zip(columns.iter()) {
+            *pixel = mean(sums.get(3 * first..).unwrap_or_default(), shares);
+        }
     }
     out
 }
 
-fn mean(pixels: &[[f32; 3]], shares: &[f32]) -> [u8; 3] {
-    let mut sum = [0.0; 3];
-    for (pixel, share) in pixels.iter().zip(shares) {
-        for (sum, value) in sum.iter_mut().zip(pixel) {
-            *sum += share * value;
-        }
+#[inline(always)]
+fn mean(pixels: &[f32], shares: &[f32]) -> [u8; 3] {
+    let mut sum = [0.0_f32; 4];
+    for (pixel, share) in pixels.windows(4).step_by(3).zip(shares) {
+        sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += share * value);
     }
     // Half to even, as OpenCV rounds: numbers of this size have no place for fractions, their lowest byte is the sum.
-    sum.map(|value| (value + 12_582_912.0).to_bits().to_le_bytes()[0])
+    let [red, green, blue, _] = sum.map(|value| (value + 12_582_912.0).to_bits().to_le_bytes()[0]);
+    [red, green, blue]
 }
 
-fn covers(pixels: u32, extent: f64, count: u32) -> Vec<Cover> {
-    let step = extent / f64::from(count);
-    let cover = |i: u32| {
-        let (start, end) = (f64::from(i) * step, f64::from(i + 1) * step);
-        let first = (start as u32).min(pixels.saturating_sub(1));
-        let last = (end.ceil() as u32).clamp(first + 1, pixels.max(first + 1));
-        let share = |x: u32| ((f64::from(x) + 1.0).min(end) - f64::from(x).max(start)).max(0.0);
-        let total: f64 = (first..last).map(share).sum();
-        Cover { first: first as usize, shares: (first..last).map(|x| (share(x) / total) as f32).collect() }
-    };
-    (0..count).map(cover).collect()
+impl Covers {
+    fn new(pixels: u32, extent: f64, count: u32) -> Self {
+        let step = extent / f64::from(count);
+        let mut covers = Self { ranges: Vec::with_capacity(count as usize), shares: Vec::new() };
+        for i in 0..count {
+            let (start, end) = (f64::from(i) * step, f64::from(i + 1) * step);
+            let first = (start as u32).min(pixels.saturating_sub(1));
+            let last = (end.ceil() as u32).clamp(first + 1, pixels.max(first + 1));
+            let share = |x: u32| ((f64::from(x) + 1.0).min(end) - f64::from(x).max(start)).max(0.0);
+            let total: f64 = (first..last).map(share).sum();
+            covers.ranges.push((first as usize, (last - first) as usize));
+            covers.shares.extend((first..last).map(|x| (share(x) / total) as f32));
+        }
+        covers
+    }
+
+    /// The first pixel of each range, and the shares of all of it.
+    fn iter(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        let mut rest = self.shares.as_slice();
+        self.ranges.iter().map(move |(first, count)| {
+            let (shares, behind) = rest.split_at_checked(*count).unwrap_or_default();
+            rest = behind;
+            (*first, shares)
+        })
+    }
 }
 
 #[cfg(test)]

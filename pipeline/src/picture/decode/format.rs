@@ -13,6 +13,10 @@ pub(super) fn format_of(bytes: &[u8]) -> Result<ImageFormat, Reason> {
     if bytes.is_empty() {
         return Err(Reason::Empty);
     }
+    // BigTIFF, which `image` reads but does not recognise.
+    if bytes.starts_with(b"II\x2B\0") || bytes.starts_with(b"MM\0\x2B") {
+        return Ok(Tiff);
+    }
     match image::guess_format(bytes) {
         Ok(format @ (Jpeg | Png | WebP | Gif | Bmp | Tiff)) => Ok(format),
         Ok(_) => Err(Reason::Format),

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use image::error::ImageError;
+use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::icc::{ink_to_rgb, to_srgb};
@@ -26,13 +27,8 @@ pub(super) fn decode(
     options: &DecodeOptions,
 ) -> Result<DynamicImage, Reason> {
     let mut decoder = open(bytes, format, options)?;
-    // Damaged metadata say nothing about the pixels.
-    let orientation = decoder.orientation().ok().filter(|_| options.exif_orientation);
-    let profile = match format {
-        _ if !options.icc => None,
-        ImageFormat::Tiff => tiff::profile(bytes),
-        _ => decoder.icc_profile().ok().flatten(),
-    };
+    let orientation = if options.exif_orientation { orientation_of(&mut decoder) } else { None };
+    let profile = if options.icc { profile_of(&mut decoder, bytes, format) } else { None };
     let inks = decoder.original_color_type() == ExtendedColorType::Cmyk8;
     let mut image = match profile {
         Some(profile) if inks => inks_of(bytes, decoder.dimensions(), &profile, options)?,
@@ -45,11 +41,27 @@ pub(super) fn decode(
     Ok(image)
 }
 
+/// Damaged metadata say nothing about the pixels.
+fn orientation_of(decoder: &mut impl ImageDecoder) -> Option<Orientation> {
+    let exif = decoder.exif_metadata().ok().flatten();
+    // The prefix belongs to JPEG, but some programs put it into WebP, too.
+    match exif.as_deref().and_then(|exif| exif.strip_prefix(b"Exif\0\0")) {
+        Some(exif) => Orientation::from_exif_chunk(exif),
+        None => decoder.orientation().ok(),
+    }
+}
+
 fn pixels_of(decoder: impl ImageDecoder) -> Result<DynamicImage, Reason> {
     DynamicImage::from_decoder(decoder).map_err(|e| reason_of(&e))
 }
 
-/// A TIFF of inks by its profile; `image` has a rough conversion of its own.
+fn profile_of(decoder: &mut impl ImageDecoder, bytes: &[u8], format: ImageFormat) -> Option<Vec<u8>> {
+    match format {
+        ImageFormat::Tiff => tiff::profile(bytes),
+        _ => decoder.icc_profile().ok().flatten(),
+    }
+}
+
 fn inks_of(
     bytes: &[u8],
     (width, height): (u32, u32),

@@ -21,7 +21,7 @@ pub(super) fn interleave(
             let at = y * component.parameters.v * n / unit.1 * component.stride();
             stretch(component.plane.get(at..).unwrap_or_default(), row, component.parameters.h * n, unit.0);
         }
-        convert(&rows, colour, out);
+        convert(&mut rows, colour, out);
     }
     pixels
 }
@@ -41,43 +41,48 @@ fn stretch(line: &[u8], row: &mut [u8], from: usize, to: usize) {
     }
 }
 
-fn convert(rows: &[Vec<u8>], colour: Colour, out: &mut [u8]) {
-    match (colour, rows) {
-        (Colour::YCbCr, [y, cb, cr]) => {
-            for (i, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                *pixel = rgb(y[i], cb[i], cr[i]);
+/// Turns rows of samples into pixels; those of differences are overwritten with colours.
+fn convert(rows: &mut [Vec<u8>], colour: Colour, out: &mut [u8]) {
+    match rows {
+        [grey] => out.copy_from_slice(grey),
+        [a, b, c] => {
+            if colour == Colour::YCbCr {
+                to_rgb(a, b, c);
+            }
+            let pixels = out.as_chunks_mut::<3>().0.iter_mut();
+            for (((pixel, a), b), c) in pixels.zip(&*a).zip(&*b).zip(&*c) {
+                *pixel = [*a, *b, *c];
             }
         }
-        (Colour::Rgb, [r, g, b]) => {
-            for (i, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                *pixel = [r[i], g[i], b[i]];
+        [a, b, c, k] => {
+            if colour == Colour::Ycck {
+                to_rgb(a, b, c);
+                // These are red, green and blue of the inks, and so 255 minus what the file of a Cmyk would hold.
+                [&mut *a, b, c].into_iter().flatten().for_each(|value| *value = 255 - *value);
+            }
+            let pixels = out.as_chunks_mut::<4>().0.iter_mut();
+            for ((((pixel, a), b), c), k) in pixels.zip(&*a).zip(&*b).zip(&*c).zip(&*k) {
+                *pixel = [*a, *b, *c, *k].map(|stored| 255 - stored);
             }
         }
-        (Colour::Ycck, [y, cb, cr, k]) => {
-            for (i, pixel) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                let [c, m, y] = rgb(y[i], cb[i], cr[i]);
-                *pixel = [c, m, y, 255 - k[i]];
-            }
-        }
-        (Colour::Cmyk, [c, m, y, k]) => {
-            for (i, pixel) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                *pixel = [c[i], m[i], y[i], k[i]].map(|stored| 255 - stored);
-            }
-        }
-        (_, rows) => {
-            if let [grey, ..] = rows {
-                out.copy_from_slice(grey);
-            }
-        }
+        _ => {}
     }
 }
 
-/// BT.601 with the full range, as JFIF has it, in 16 bits behind the point.
-#[inline(always)]
-fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
-    let (y, cb, cr) = ((i32::from(y) << 16) + 32_768, i32::from(cb) - 128, i32::from(cr) - 128);
-    let byte = |value: i32| (value >> 16).clamp(0, 255) as u8;
-    [byte(y + 91_881 * cr), byte(y - 22_554 * cb - 46_802 * cr), byte(y + 116_130 * cb)]
+/// BT.601 with the full range, as JFIF has it: `y`, `cb` and `cr` become red, green and blue. In 16-bit numbers with 7
+/// bits behind the point, of which a vector register holds many.
+fn to_rgb(y: &mut [u8], cb: &mut [u8], cr: &mut [u8]) {
+    // A fraction of 65,536 of a difference that has been shifted by 7 bits.
+    let part = |difference: i16, factor: i16| ((i32::from(difference << 7) * i32::from(factor)) >> 16) as i16;
+    let byte = |value: i16| value.clamp(0, 255) as u8;
+    for ((y, cb), cr) in y.iter_mut().zip(cb).zip(cr) {
+        let (luma, blue, red) = (i16::from(*y), i16::from(*cb) - 128, i16::from(*cr) - 128);
+        // 1.402, 0.344136, 1 - 0.714136 and 2 - 1.772.
+        *y = byte(luma + red + ((part(red, 26_345) + 64) >> 7));
+        let green = luma - red + ((part(red, 18_734) - part(blue, 22_553) + 64) >> 7);
+        *cr = byte(luma + 2 * blue + ((64 - part(blue, 14_942)) >> 7));
+        *cb = byte(green);
+    }
 }
 
 #[cfg(test)]
@@ -86,10 +91,18 @@ mod tests {
 
     #[test]
     fn differences_become_colours() {
-        assert_eq!(rgb(128, 128, 128), [128; 3]);
-        assert_eq!(rgb(76, 85, 255), [254, 0, 0], "red");
-        assert_eq!(rgb(29, 255, 107), [0, 0, 254], "blue");
-        assert_eq!(rgb(255, 0, 0), [76, 255, 28], "clamped");
+        for (y, cb, cr) in (0..=255_u8).step_by(5).flat_map(|y| {
+            (0..=255_u8).step_by(3).flat_map(move |cb| (0..=255_u8).step_by(3).map(move |cr| (y, cb, cr)))
+        }) {
+            let (luma, blue, red) = (f64::from(y), f64::from(cb) - 128.0, f64::from(cr) - 128.0);
+            let exact = [luma + 1.402 * red, luma - 0.344_136 * blue - 0.714_136 * red, luma + 1.772 * blue];
+            let mut row = [[y], [cb], [cr]];
+            let [y, cb, cr] = &mut row;
+            to_rgb(y, cb, cr);
+            for ([value], exact) in row.iter().zip(exact) {
+                assert!((f64::from(*value) - exact.clamp(0.0, 255.0)).abs() < 0.54, "{row:?} {exact}");
+            }
+        }
     }
 
     #[test]
@@ -106,11 +119,11 @@ mod tests {
 
     #[test]
     fn ink_is_stored_upside_down() {
-        let planes = [vec![255], vec![0], vec![55], vec![100]];
+        let mut planes = [vec![255], vec![0], vec![55], vec![100]];
         let mut out = [0; 4];
-        convert(&planes, Colour::Cmyk, &mut out);
+        convert(&mut planes, Colour::Cmyk, &mut out);
         assert_eq!(out, [0, 255, 200, 155]);
-        convert(&[vec![90], vec![128], vec![128], vec![100]], Colour::Ycck, &mut out);
+        convert(&mut [vec![90], vec![128], vec![128], vec![100]], Colour::Ycck, &mut out);
         assert_eq!(out, [90, 90, 90, 155]);
     }
 }

@@ -34,7 +34,7 @@ impl Component {
         let count = blocks.0 * blocks.1;
         let coefficients = if frame.progressive { vec![0; 64 * count] } else { Vec::new() };
         let plane = vec![0; count * size.pixels() * size.pixels()];
-        Self { parameters, size, own_blocks, blocks, factors: [0.0; 64], plane, coefficients }
+        Self { parameters, size, own_blocks, blocks, factors: Block::default(), plane, coefficients }
     }
 
     /// Pixels per row of the plane.
@@ -47,7 +47,7 @@ impl Component {
         let (stride, n) = (self.stride(), self.size.pixels());
         let place = self.plane.get_mut(y * n * stride + x * n..).ok_or(Reason::Decode)?;
         match last {
-            0 => self.size.fill(block[0], place, stride),
+            0 => self.size.fill(block.0[0], place, stride),
             _ => self.size.transform(block, place, stride),
         }
     }
@@ -63,10 +63,10 @@ impl Component {
     pub(super) fn finish(&mut self) -> Result<(), Reason> {
         let coefficients = std::mem::take(&mut self.coefficients);
         for (i, stored) in coefficients.as_chunks::<64>().0.iter().enumerate() {
-            let mut block = [0.0; 64];
+            let mut block = Block::default();
             let mut last = 0;
             for (k, value) in stored.iter().enumerate().filter(|(_, value)| **value != 0) {
-                block[usize::from(ZIGZAG[k])] = f32::from(*value) * self.factors[k];
+                block.0[usize::from(ZIGZAG[k])] = f32::from(*value) * self.factors.0[k];
                 last = k;
             }
             self.put(i % self.blocks.0, i / self.blocks.0, &block, last)?;

@@ -20,8 +20,8 @@ pub(super) struct Coefficient {
 #[derive(Clone, Debug)]
 pub(super) struct Table {
     /// By the next [`LOOK`] bits: length of the code (0: it is longer) and symbol.
-    symbols: Vec<(u8, u8)>,
-    coefficients: Vec<Coefficient>,
+    symbols: Box<[(u8, u8); 1 << LOOK]>,
+    coefficients: Box<[Coefficient; 1 << LOOK]>,
     /// By length: the first code beyond those of that length, and what leads from a code to its symbol.
     ends: [(i32, i32); 17],
     values: Vec<u8>,
@@ -34,8 +34,8 @@ impl Table {
     /// [`Reason::Decode`] when there are more codes than bits or symbols for them.
     pub(super) fn new(counts: &[u8; 16], values: &[u8]) -> Result<Self, Reason> {
         let mut table = Self {
-            symbols: vec![(0, 0); 1 << LOOK],
-            coefficients: Vec::new(),
+            symbols: Box::new([(0, 0); 1 << LOOK]),
+            coefficients: Box::new([Coefficient::default(); 1 << LOOK]),
             ends: [(0, 0); 17],
             values: values.to_vec(),
         };
@@ -53,7 +53,9 @@ impl Table {
             table.ends[usize::from(length)] = (code as i32, first.1 as i32 - first.0 as i32);
             code <<= 1;
         }
-        table.coefficients = (0..1 << LOOK).map(|bits| table.coefficient(bits)).collect();
+        for bits in 0..1 << LOOK {
+            table.coefficients[bits as usize] = table.coefficient(bits);
+        }
         Ok(table)
     }
 
@@ -87,7 +89,10 @@ fn extend(bits: u32, size: u8) -> i32 {
 }
 
 /// Entropy-coded data, bit by bit: stuffed zeros are taken out, a marker ends it.
-#[derive(Debug)]
+///
+/// Small and copied freely, so that it stays in registers while a block is read; what is seldom called takes and
+/// returns it by value for the same reason.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -140,7 +145,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn refill(&mut self) {
         const ONES: u64 = 0x0101_0101_0101_0101;
         if let Some(next) = self.bytes.get(self.at..self.at + 8).and_then(|b| b.try_into().ok()) {
@@ -155,10 +160,12 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.refill_by_bytes();
+        *self = self.refilled_by_bytes();
     }
 
-    fn refill_by_bytes(&mut self) {
+    #[cold]
+    #[inline(never)]
+    fn refilled_by_bytes(mut self) -> Self {
         while self.count <= 56 {
             let byte = match self.bytes.get(self.at..) {
                 Some([0xFF, 0, ..]) => {
@@ -177,6 +184,7 @@ impl<'a> Bits<'a> {
             self.buffer |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     #[inline(always)]
@@ -192,6 +200,7 @@ impl<'a> Bits<'a> {
     }
 
     /// `bits` (0 to 16) bits as a number.
+    #[inline(always)]
     pub(super) fn take(&mut self, bits: u32) -> u32 {
         self.ready();
         let value = self.peek(bits);
@@ -200,11 +209,13 @@ impl<'a> Bits<'a> {
     }
 
     /// `size` (0 to 15) bits as a signed value.
+    #[inline(always)]
     pub(super) fn value(&mut self, size: u8) -> i32 {
         if size == 0 { 0 } else { extend(self.take(size.into()), size) }
     }
 
     /// The next symbol.
+    #[inline(always)]
     pub(super) fn symbol(&mut self, table: &Table) -> Result<u8, Reason> {
         self.ready();
         let (length, symbol) = table.symbols[self.peek(LOOK) as usize];
@@ -212,13 +223,20 @@ impl<'a> Bits<'a> {
             self.skip(length.into());
             return Ok(symbol);
         }
+        let (length, symbol) = self.long_symbol(table)?;
+        self.skip(length);
+        Ok(symbol)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn long_symbol(self, table: &Table) -> Result<(u32, u8), Reason> {
         for length in LOOK + 1..=16 {
             let code = self.peek(length) as i32;
             let (end, to_symbol) = table.ends[length as usize];
             if code < end {
-                self.skip(length);
                 let symbol = usize::try_from(code + to_symbol).ok().and_then(|i| table.values.get(i));
-                return symbol.copied().ok_or(Reason::Decode);
+                return symbol.map(|symbol| (length, *symbol)).ok_or(Reason::Decode);
             }
         }
         Err(Reason::Decode)

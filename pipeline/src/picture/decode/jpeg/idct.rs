@@ -9,20 +9,29 @@
 
 use std::f32::consts::SQRT_2;
 use std::f64::consts::PI;
+use std::ops::{Add, Mul, Sub};
 
 use crate::reason::Reason;
 
-/// Order of the coefficients in the file (T.81, figure A.6): where each lies in a block of rows.
+/// Order of the coefficients in the file (T.81, figure A.6): where each lies in a block of columns.
 #[rustfmt::skip]
 pub(super) const ZIGZAG: [u8; 64] = [
-     0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
-    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
-    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+     0,  8,  1,  2,  9, 16, 24, 17, 10,  3,  4, 11, 18, 25, 32, 40,
+    33, 26, 19, 12,  5,  6, 13, 20, 27, 34, 41, 48, 56, 49, 42, 35,
+    28, 21, 14,  7, 15, 22, 29, 36, 43, 50, 57, 58, 51, 44, 37, 30,
+    23, 31, 38, 45, 52, 59, 60, 53, 46, 39, 47, 54, 61, 62, 55, 63,
 ];
 
-/// Coefficients of a block, times the factors of [`Size::factors`].
-pub(super) type Block = [f32; 64];
+/// Coefficients of a block, column by column, times the factors of [`Size::factors`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(64))]
+pub(super) struct Block(pub(super) [f32; 64]);
+
+impl Default for Block {
+    fn default() -> Self {
+        Self([0.0; 64])
+    }
+}
 
 /// Pixels per side that a block becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,10 +64,11 @@ impl Size {
     /// What to multiply each coefficient with, in the order of the file.
     pub(super) fn factors(self, table: &[u16; 64]) -> Block {
         let line = self.line();
-        std::array::from_fn(|i| {
-            let (row, column) = (usize::from(ZIGZAG[i] / 8), usize::from(ZIGZAG[i] % 8));
+        let factor = |i: usize| {
+            let (column, row) = (usize::from(ZIGZAG[i] / 8), usize::from(ZIGZAG[i] % 8));
             (f64::from(table[i]) * line[row] * line[column]) as f32
-        })
+        };
+        Block(std::array::from_fn(factor))
     }
 
     /// The factors of one axis.
@@ -86,10 +96,10 @@ impl Size {
     /// [`Reason::Decode`] if they do not fit.
     pub(super) fn transform(self, block: &Block, plane: &mut [u8], stride: usize) -> Result<(), Reason> {
         match self {
-            Self::One => put([[block[0]]], plane, stride),
-            Self::Two => put(two(block), plane, stride),
-            Self::Four => put(four(block), plane, stride),
-            Self::Eight => put(eight(block), plane, stride),
+            Self::One => put([Lanes([block.0[0]])], plane, stride),
+            Self::Two => put(two_points(rows(two_points(columns(block)))), plane, stride),
+            Self::Four => put(four_points(rows(four_points(columns(block)))), plane, stride),
+            Self::Eight => put(eight_points(rows(eight_points(columns(block)))), plane, stride),
         }
     }
 
@@ -113,77 +123,93 @@ fn to_byte(value: f32) -> u8 {
 }
 
 #[inline(always)]
-fn put<const N: usize>(pixels: [[f32; N]; N], plane: &mut [u8], stride: usize) -> Result<(), Reason> {
-    for (row, values) in plane.chunks_mut(stride).zip(pixels) {
-        *row.first_chunk_mut().ok_or(Reason::Decode)? = values.map(to_byte);
+fn put<const N: usize>(pixels: [Lanes<N>; N], plane: &mut [u8], stride: usize) -> Result<(), Reason> {
+    // All at once, so that whole registers are converted.
+    let mut bytes = [[0; N]; N];
+    let values = pixels.map(|row| row.0);
+    bytes
+        .as_flattened_mut()
+        .iter_mut()
+        .zip(values.as_flattened())
+        .for_each(|(byte, value)| *byte = to_byte(*value));
+    for (row, values) in plane.chunks_mut(stride).zip(bytes) {
+        *row.first_chunk_mut().ok_or(Reason::Decode)? = values;
     }
     Ok(())
 }
 
-#[inline(always)]
-fn two(block: &Block) -> [[f32; 2]; 2] {
-    let fold = |line: [f32; 8]| {
-        let slope = line[1] + line[3] + line[5] + line[7];
-        [line[0] + slope, line[0] - slope]
-    };
-    let mut rows = [[0.0; 8]; 2];
-    for x in [0, 1, 3, 5, 7] {
-        let odd = block[8 + x] + block[24 + x] + block[40 + x] + block[56 + x];
-        rows[0][x] = block[x] + odd;
-        rows[1][x] = block[x] - odd;
+/// Numbers side by side, which the compiler puts into vector registers.
+#[derive(Clone, Copy, Debug)]
+struct Lanes<const N: usize>([f32; N]);
+
+impl<const N: usize> Add for Lanes<N> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
     }
-    rows.map(fold)
+}
+
+impl<const N: usize> Sub for Lanes<N> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
+    }
+}
+
+impl<const N: usize> Mul<f32> for Lanes<N> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn mul(self, factor: f32) -> Self {
+        Self(self.0.map(|value| value * factor))
+    }
+}
+
+/// The columns of a block, each with its eight rows side by side.
+#[inline(always)]
+fn columns(block: &Block) -> [Lanes<8>; 8] {
+    std::array::from_fn(|u| Lanes(std::array::from_fn(|v| block.0[8 * u + v])))
+}
+
+#[inline(always)]
+fn rows<const N: usize>(columns: [Lanes<8>; N]) -> [Lanes<N>; 8] {
+    std::array::from_fn(|v| Lanes(std::array::from_fn(|x| columns[x].0[v])))
+}
+
+#[inline(always)]
+fn two_points<const L: usize>(c: [Lanes<L>; 8]) -> [Lanes<L>; 2] {
+    let slope = (c[1] + c[3]) + (c[5] + c[7]);
+    [c[0] + slope, c[0] - slope]
 }
 
 /// Four points from eight folded coefficients.
 #[inline(always)]
-fn four_points(c: [f32; 8]) -> [f32; 4] {
+fn four_points<const L: usize>(c: [Lanes<L>; 8]) -> [Lanes<L>; 4] {
     const COS: f32 = 0.923_879_5; // cos π/8
     const SIN: f32 = 0.382_683_43; // sin π/8
     let (c1, c2, c3) = (c[1] + c[7], c[2] + c[6], c[3] + c[5]);
     let (outer, inner) = (c[0] + c2, c[0] - c2);
-    let (steep, flat) = (COS * c1 + SIN * c3, SIN * c1 - COS * c3);
+    let (steep, flat) = (c1 * COS + c3 * SIN, c1 * SIN - c3 * COS);
     [outer + steep, inner + flat, inner - flat, outer - steep]
 }
 
 #[inline(always)]
-fn four(block: &Block) -> [[f32; 4]; 4] {
-    let mut columns = [[0.0; 8]; 4];
-    for x in 0..8 {
-        let column = four_points(std::array::from_fn(|y| block[8 * y + x]));
-        for y in 0..4 {
-            columns[y][x] = column[y];
-        }
-    }
-    columns.map(four_points)
-}
-
-#[inline(always)]
-fn eight_points(c: [f32; 8]) -> [f32; 8] {
+fn eight_points<const L: usize>(c: [Lanes<L>; 8]) -> [Lanes<L>; 8] {
     let (t10, t11) = (c[0] + c[4], c[0] - c[4]);
     let t13 = c[2] + c[6];
     let t12 = (c[2] - c[6]) * SQRT_2 - t13;
-    let even = [t10 + t13, t11 + t12, t11 - t12, t10 - t13];
+    let [e0, e1, e2, e3] = [t10 + t13, t11 + t12, t11 - t12, t10 - t13];
     let (z13, z10, z11, z12) = (c[5] + c[3], c[5] - c[3], c[1] + c[7], c[1] - c[7]);
     let o7 = z11 + z13;
     let z5 = (z10 + z12) * 1.847_759_1; // 2 cos π/8
     let o6 = z5 - z10 * 2.613_126 - o7; // 2 (cos π/8 + cos 3π/8)
     let o5 = (z11 - z13) * SQRT_2 - o6;
     let o4 = z5 - z12 * 1.082_392_2 - o5; // 2 (cos π/8 − cos 3π/8)
-    let odd = [o7, o6, o5, o4];
-    std::array::from_fn(|i| if i < 4 { even[i] + odd[i] } else { even[7 - i] - odd[7 - i] })
-}
-
-#[inline(always)]
-fn eight(block: &Block) -> [[f32; 8]; 8] {
-    let mut rows = [[0.0; 8]; 8];
-    for x in 0..8 {
-        let column = eight_points(std::array::from_fn(|y| block[8 * y + x]));
-        for y in 0..8 {
-            rows[y][x] = column[y];
-        }
-    }
-    rows.map(eight_points)
+    [e0 + o7, e1 + o6, e2 + o5, e3 + o4, e3 - o4, e2 - o5, e1 - o6, e0 - o7]
 }
 
 #[cfg(test)]
@@ -197,7 +223,7 @@ mod tests {
         std::array::from_fn(|y| {
             std::array::from_fn(|x| {
                 let terms = (0..64).map(|i| {
-                    let (v, u) = (usize::from(ZIGZAG[i] / 8), usize::from(ZIGZAG[i] % 8));
+                    let (u, v) = (usize::from(ZIGZAG[i] / 8), usize::from(ZIGZAG[i] % 8));
                     f64::from(coefficients[i]) * basis(x, u) * basis(y, v)
                 });
                 terms.sum::<f64>()
@@ -217,9 +243,9 @@ mod tests {
             for size in [Size::One, Size::Two, Size::Four, Size::Eight] {
                 let (n, step) = (size.pixels(), 8 / size.pixels());
                 let factors = size.factors(&[1; 64]);
-                let mut block = [0.0; 64];
+                let mut block = Block::default();
                 for i in 0..64 {
-                    block[usize::from(ZIGZAG[i])] = f32::from(all[i]) * factors[i];
+                    block.0[usize::from(ZIGZAG[i])] = f32::from(all[i]) * factors.0[i];
                 }
                 let mut plane = [0; 64];
                 size.transform(&block, &mut plane, 8).unwrap();

@@ -89,15 +89,15 @@ fn samples(bytes: &[u8], header: &JpegHeader<'_>, reduction: u32) -> Result<(Sam
     if !inks && let Some(samples) = by_libjpeg_turbo(bytes, header, reduction as usize) {
         return Ok((samples, reduction));
     }
-    if inks || reduction > 1 {
-        match reduced::decode(bytes, header, reduction as usize) {
-            Ok(samples) => return Ok((samples, reduction)),
-            Err(reason) if inks => return Err(reason),
-            // The lenient decoder may still make something of it.
-            Err(_) => {}
-        }
+    let ours =
+        |reduction| reduced::decode(bytes, header, reduction as usize).map(|samples| (samples, reduction));
+    // What one decoder cannot read, the other may: each has its own idea of what is still a JPEG.
+    let whole = || whole(bytes, header.colour).map(|samples| (samples, 1));
+    match reduction {
+        _ if inks => ours(reduction),
+        1 => whole().or_else(|reason| ours(1).map_err(|_| reason)),
+        _ => ours(reduction).or_else(|_| whole()),
     }
-    whole(bytes, header.colour).map(|samples| (samples, 1))
 }
 
 #[cfg(feature = "turbojpeg")]
@@ -117,7 +117,8 @@ fn by_libjpeg_turbo(_: &[u8], _: &JpegHeader<'_>, _: usize) -> Option<Samples> {
 fn whole(bytes: &[u8], colour: Colour) -> Result<Samples, Reason> {
     let space = if colour == Colour::Grey { ColorSpace::Luma } else { ColorSpace::RGB };
     let options = DecoderOptions::default()
-        .set_strict_mode(false)
+        // Else it fills what it cannot read with grey, and says nothing.
+        .set_strict_mode(true)
         .set_max_width(usize::MAX)
         .set_max_height(usize::MAX)
         .jpeg_set_out_colorspace(space);

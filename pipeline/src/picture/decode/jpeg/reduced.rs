@@ -1,7 +1,7 @@
 //! JPEG at 1/1, 1/2, 1/4 or 1/8 of its size: sequential and progressive, Huffman-coded, 8 bits.
 //!
 //! A picture that will be made smaller anyway need not be decoded in full: most of the time then goes into reading
-//! codes. Strict: whatever is wrong with a file is an error, and the caller tries the lenient decoder.
+//! codes. Strict: whatever is wrong with a file is an error.
 
 use super::colour::interleave;
 use super::frame::Component;

@@ -2,7 +2,7 @@
 
 use super::frame::Component;
 use super::huffman::{Bits, Table};
-use super::idct::ZIGZAG;
+use super::idct::{Block, ZIGZAG};
 use super::progressive::Band;
 use crate::reason::Reason;
 
@@ -153,32 +153,34 @@ impl Part {
 
 /// Reads a block and turns it into pixels.
 fn sequential(
-    bits: &mut Bits<'_>,
+    shared: &mut Bits<'_>,
     tables: &Tables,
     part: &Part,
     state: &mut State,
     component: &mut Component,
     (x, y): (usize, usize),
 ) -> Result<(), Reason> {
-    let mean = part.mean(bits, tables, state)?;
+    let mean = part.mean(shared, tables, state)?;
     let table = part.ac(tables)?;
-    let mut block = [0.0; 64];
-    block[0] = mean as f32 * component.factors[0];
+    let mut bits = *shared;
+    let mut block = Block::default();
+    block.0[0] = mean as f32 * component.factors.0[0];
     let (mut k, mut last) = (1, 0);
     while k < 64 {
-        let (run, value) = next(bits, table)?;
+        let (run, value) = next(&mut bits, table)?;
         k += usize::from(run);
         match value {
             0 if k >= 64 => break,
             0 => {}
             _ if k >= 64 => return Err(Reason::Decode),
             value => {
-                block[usize::from(ZIGZAG[k & 63] & 63)] = value as f32 * component.factors[k & 63];
+                block.0[usize::from(ZIGZAG[k & 63] & 63)] = value as f32 * component.factors.0[k & 63];
                 last = k;
             }
         }
         k += 1;
     }
+    *shared = bits;
     component.put(x, y, &block, last)
 }
 
