@@ -13,7 +13,9 @@ mod source;
 mod turbo;
 mod webp;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 
 use crate::reason::Reason;
 
@@ -28,9 +30,26 @@ pub use source::Source;
 /// Which library reads and writes JPEG: they differ in the last bits.
 pub const JPEG_CODEC: &str = if cfg!(feature = "turbojpeg") { "libjpeg-turbo" } else { "rust" };
 
-/// A codec that panics on hostile bytes has met a damaged file; it is not the end of the program.
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A codec that panics on hostile bytes has met a damaged file; it is neither the end of the program nor worth the lines
+/// that a panic writes.
 pub(crate) fn guarded<T>(codec: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
-    catch_unwind(AssertUnwindSafe(codec)).unwrap_or(Err(Reason::Decode))
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let other = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                other(panic);
+            }
+        }));
+    });
+    let outer = GUARDED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(codec));
+    GUARDED.set(outer);
+    done.unwrap_or(Err(Reason::Decode))
 }
 
 /// An sRGB picture, 8 bits per channel, rows from top to bottom without padding.
