@@ -192,6 +192,25 @@ impl Reason {
         }
     }
 
+    /// Whether the same request may have another answer in a moment. A resolver that failed is among them, a name that
+    /// does not exist is not; nor is a picture that is cut short: its download was whole.
+    pub fn is_transient(self) -> bool {
+        use Reason::{Connect, ConnectionLost, DnsFailed, HttpServer, HttpTooMany};
+        use Reason::{Timeout, TimeoutConnect, TimeoutFirstByte, TooSlow};
+        matches!(
+            self,
+            DnsFailed
+                | Connect
+                | ConnectionLost
+                | HttpServer
+                | HttpTooMany
+                | Timeout
+                | TimeoutConnect
+                | TimeoutFirstByte
+                | TooSlow
+        )
+    }
+
     /// The reason of an HTTP status that brought no image.
     pub fn of_http_status(status: u16) -> Self {
         match status {
@@ -238,6 +257,24 @@ mod tests {
     fn only_ok_is_a_success() {
         let good: Vec<_> = Reason::ALL.iter().filter(|r| r.status() == Status::Success).collect();
         assert_eq!(good, [&Reason::Ok]);
+    }
+
+    #[test]
+    fn what_is_gone_stays_gone() {
+        assert!(
+            [Reason::Timeout, Reason::HttpServer, Reason::ConnectionLost]
+                .into_iter()
+                .all(Reason::is_transient)
+        );
+        let lasting = [
+            Reason::Dns,
+            Reason::HttpNotFound,
+            Reason::Tls,
+            Reason::TooLarge,
+            Reason::Truncated,
+            Reason::OptOut,
+        ];
+        assert!(!lasting.into_iter().any(Reason::is_transient));
     }
 
     #[test]

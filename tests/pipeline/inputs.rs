@@ -124,6 +124,21 @@ fn an_earlier_output_is_resized_again_without_a_download() {
 }
 
 #[test]
+fn an_earlier_output_of_tars_or_files_is_resized_again_without_a_download() {
+    for format in ["webdataset", "files"] {
+        let desk = Desk::new();
+        desk.write("links.csv", good_rows(5) + "http://pictures.test/gone,lost\n");
+        desk.crawl("links.csv", "first", &["--output-format", format]).output().unwrap();
+        let pairs = offline(&desk, "first", "second", &[]);
+        assert_eq!(pairs.len(), 5, "{format}: a tar or a folder holds no failures");
+        for pair in &pairs {
+            assert_eq!((pair.reason, pair.size), (Some(Reason::Ok), Some((32, 32))), "{format}");
+            assert!(pair.url.starts_with("http://pictures.test/img/") && pair.caption.is_some(), "{format}");
+        }
+    }
+}
+
+#[test]
 fn only_failures_are_fetched_again_and_say_which_rows_they_were() {
     let desk = Desk::new();
     let list = "id,url,caption

@@ -171,15 +171,8 @@ fn row(index: usize, item: &Item) -> Row {
     Row {
         url: Some(format!("http://h/{index}")),
         caption: Some(item.caption.clone()),
-        key: format!("{index:09}"),
-        reason: item.image.as_ref().err().copied().unwrap_or(Reason::Ok),
-        error_message: None,
-        rule: None,
-        size: None,
-        original_size: None,
-        exif: None,
-        hash: None,
         image: item.image.as_ref().ok().map(|bytes| bytes.clone().into()),
+        ..Row::new(format!("{index:09}"), item.image.as_ref().err().copied().unwrap_or(Reason::Ok))
     }
 }
 

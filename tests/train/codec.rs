@@ -51,17 +51,11 @@ fn row(index: u8) -> Row {
     let pixels = (0..8 * 8 * 3).map(|pixel| (index_of(pixel) % 256) as u8).collect();
     let png = train::run::png(&Picture::new(8, 8, pixels).unwrap()).unwrap();
     Row {
-        url: None,
         caption: Some(format!("picture {index}")),
-        key: format!("{index:09}"),
-        reason: Reason::Ok,
-        error_message: None,
-        rule: None,
         size: Some((8, 8)),
         original_size: Some((8, 8)),
-        exif: None,
-        hash: None,
         image: Some(png.into()),
+        ..Row::new(format!("{index:09}"), Reason::Ok)
     }
 }
 

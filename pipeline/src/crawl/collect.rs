@@ -170,28 +170,19 @@ fn row_of(done: Finished, url: Option<String>, caption: Option<String>, key: Str
         Finished::Image(done) => Row {
             url,
             caption,
-            key,
-            reason: Reason::Ok,
-            error_message: None,
-            rule: None,
             size: done.size,
             original_size: done.original_size,
             exif: done.exif,
             hash: done.hash,
             image: Some(done.image),
+            ..Row::new(key, Reason::Ok)
         },
         Finished::Failed(Failure { reason, message, rule, .. }) => Row {
             url,
             caption,
-            key,
-            reason,
             error_message: Some(message.unwrap_or_else(|| reason.error_message().to_owned())),
             rule,
-            size: None,
-            original_size: None,
-            exif: None,
-            hash: None,
-            image: None,
+            ..Row::new(key, reason)
         },
     }
 }

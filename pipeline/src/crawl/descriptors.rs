@@ -12,15 +12,24 @@ const OTHERS: u64 = 64;
 /// # Errors
 /// [`Error::Config`] when they do not.
 pub(super) fn provide(downloads: usize) -> Result<()> {
-    check(raise(), downloads as u64 + OTHERS)
+    check(raise(), needed(downloads))
+}
+
+/// Files that `downloads` at a time need.
+pub(super) fn needed(downloads: usize) -> u64 {
+    downloads as u64 + OTHERS
+}
+
+/// What to do where `needed` are not to be had.
+pub(super) fn cure(needed: u64) -> String {
+    format!("raise the limit with ulimit -n {needed}, or lower net.concurrency")
 }
 
 fn check(limit: Option<u64>, needed: u64) -> Result<()> {
     match limit {
         Some(limit) if limit < needed => {
             let message = format!("needs {needed} open files, and this process may have {limit}");
-            let cure = format!("raise the limit with ulimit -n {needed}, or lower net.concurrency");
-            Err(Error::config("net.concurrency", message).with_hint(cure))
+            Err(Error::config("net.concurrency", message).with_hint(cure(needed)))
         }
         _ => Ok(()),
     }

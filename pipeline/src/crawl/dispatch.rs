@@ -61,18 +61,6 @@ pub(super) struct Opened {
     pub(super) drained: oneshot::Sender<()>,
 }
 
-/// What a site asks for between two requests.
-pub(super) trait CrawlDelay {
-    /// The crawl-delay of the robots.txt that counts for `url`, where it is known by now.
-    fn crawl_delay(&self, url: &str) -> Option<Duration>;
-}
-
-impl CrawlDelay for Fetcher {
-    fn crawl_delay(&self, url: &str) -> Option<Duration> {
-        self.site_delay(url)
-    }
-}
-
 /// Where the results of a unit go.
 struct Outlet {
     events: Sender<Event>,
@@ -112,12 +100,7 @@ pub(super) async fn dispatch(shared: Arc<Shared>, mut inbox: mpsc::UnboundedRece
     }
 }
 
-fn take(
-    message: Message,
-    schedule: &mut Schedule,
-    outlets: &mut HashMap<usize, Outlet>,
-    site: &impl CrawlDelay,
-) {
+fn take(message: Message, schedule: &mut Schedule, outlets: &mut HashMap<usize, Outlet>, fetcher: &Fetcher) {
     let now = Instant::now();
     match message {
         Message::Open(Opened { unit, front, window, events, timings, drained }) => {
@@ -135,7 +118,7 @@ fn take(
         Message::Read(unit) => schedule.read(unit),
         Message::Ended(job, failure) => {
             let (unit, index) = (job.unit, job.index);
-            let delay = site.crawl_delay(&job.url);
+            let delay = fetcher.site_delay(&job.url);
             if let Some(failure) = schedule.ended(job, failure, delay, now) {
                 answer(outlets, unit, index, failure);
             }

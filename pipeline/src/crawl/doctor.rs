@@ -10,14 +10,12 @@ use serde::Serialize;
 
 use super::budget::Bodies;
 use super::config::{CrawlConfig, NetConfig};
+use super::descriptors;
 use super::fetch::Fetcher;
 use super::size::ByteSize;
 use super::timings::Timings;
 use crate::Result;
 use crate::store::Store;
-
-/// Files that a crawl has open besides its connections: shards, lists, the runtime's own.
-const OTHER_FILES: u64 = 64;
 
 /// How a check came out, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -117,28 +115,15 @@ fn available_memory() -> Option<u64> {
     Some(kib << 10)
 }
 
-#[cfg(unix)]
 fn open_files(net: &NetConfig) -> Check {
-    let needed = net.concurrency as u64 + OTHER_FILES;
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let (Some(soft), hard) = (limit.current, limit.maximum) else {
-        return Check::ok("open files", "not limited");
-    };
+    let needed = descriptors::needed(net.concurrency);
+    let Some(limit) = descriptors::raise() else { return Check::ok("open files", "not limited") };
     let found =
-        format!("{soft} may be open, {needed} are needed for {} downloads at a time", net.concurrency);
-    match soft < needed {
-        true => {
-            let most = hard.map_or(needed, |hard| needed.min(hard).max(soft));
-            let cure = format!("`ulimit -n {most}`, or lower net.concurrency");
-            Check::bad("open files", Verdict::Fail, found, cure)
-        }
+        format!("{limit} may be open, {needed} are needed for {} downloads at a time", net.concurrency);
+    match limit < needed {
+        true => Check::bad("open files", Verdict::Fail, found, descriptors::cure(needed)),
         false => Check::ok("open files", found),
     }
-}
-
-#[cfg(not(unix))]
-fn open_files(_net: &NetConfig) -> Check {
-    Check::ok("open files", "not limited by this system")
 }
 
 /// Whether the folder can be written, keeps the promise that commits stand on, and has room.
@@ -260,7 +245,7 @@ mod tests {
         assert_eq!(of("threads").verdict, Verdict::Warn);
         assert_eq!(of("memory").verdict, Verdict::Warn);
         assert_eq!(of("open files").verdict, Verdict::Fail);
-        assert!(of("open files").cure.unwrap().starts_with("`ulimit -n "));
+        assert!(of("open files").cure.unwrap().contains("ulimit -n "));
         assert_eq!(of("output").verdict, Verdict::Fail);
         assert_eq!(of("network").verdict, Verdict::Fail);
         assert!(checks.iter().all(|check| (check.verdict == Verdict::Ok) == check.cure.is_none()));

@@ -87,10 +87,10 @@ async fn feed(shared: Arc<Shared>, source: Source, sink: Sink) {
         // Only the downloads hold on to images that are there: a block stays until its last row is written.
         let stored: HashMap<_, _> = (first..).zip(std::mem::take(&mut block.stored)).collect();
         drop(events.send(Event::Block(block, weight)));
-        let rows = match stored.is_empty() {
-            true => listed(first, links, &shared.policy, &events),
-            false => here(first, links, &events),
-        };
+        // Images that are there need no host, whatever their URLs are.
+        let here = !stored.is_empty();
+        let host = |url: &str| if here { Ok(HostName::here()) } else { host_of(url, &shared.policy) };
+        let rows = listed(first, links, host, &events);
         drop(shared.post.send(Message::Rows(unit, rows, Riders { stored, asks })));
         first += count;
     }
@@ -113,15 +113,16 @@ fn read(source: Source) -> mpsc::Receiver<Result<Block, Error>> {
     inbox
 }
 
-/// The rows that can be fetched; the others are answered.
-fn listed(first: usize, links: Vec<Link>, policy: &Policy, events: &Sender<Event>) -> Vec<Listed> {
+/// The rows that have something to fetch, with the host whose limits they fall under; the others are answered.
+fn listed(
+    first: usize,
+    links: Vec<Link>,
+    host: impl Fn(&str) -> Result<HostName, Reason>,
+    events: &Sender<Event>,
+) -> Vec<Listed> {
     let mut rows = Vec::with_capacity(links.len());
     for (index, link) in (first..).zip(links) {
-        let parsed = link.and_then(|url| match Url::parse(url.trim()) {
-            Ok(parsed) => Ok((HostName::of(&parsed, policy), url)),
-            Err(_) => Err(Reason::UrlInvalid),
-        });
-        match parsed {
+        match link.and_then(|url| Ok((host(&url)?, url))) {
             Ok((host, url)) => rows.push(Listed { index, url, host }),
             Err(reason) => drop(events.send(Event::Row(index, Finished::failed(reason.into())))),
         }
@@ -129,14 +130,9 @@ fn listed(first: usize, links: Vec<Link>, policy: &Policy, events: &Sender<Event
     rows
 }
 
-/// The rows whose images are there already, whatever their URLs are.
-fn here(first: usize, links: Vec<Link>, events: &Sender<Event>) -> Vec<Listed> {
-    let mut rows = Vec::with_capacity(links.len());
-    for (index, link) in (first..).zip(links) {
-        match link {
-            Ok(url) => rows.push(Listed { index, url, host: HostName::here() }),
-            Err(reason) => drop(events.send(Event::Row(index, Finished::failed(reason.into())))),
-        }
+fn host_of(url: &str, policy: &Policy) -> Result<HostName, Reason> {
+    match Url::parse(url.trim()) {
+        Ok(url) => Ok(HostName::of(&url, policy)),
+        Err(_) => Err(Reason::UrlInvalid),
     }
-    rows
 }

@@ -103,14 +103,7 @@ impl Default for RunOptions {
     }
 }
 
-/// The plan of a crawl, without a side effect.
-pub fn plan(config: &CrawlConfig) -> Result<Plan> {
-    config.validate()?;
-    let earlier = Store::open(&config.output.path).and_then(|store| Plan::load(&store)).ok();
-    Ok(survey(config, earlier.as_ref())?.plan)
-}
-
-/// The plan, and what the crawl will meet and cost; without a side effect, too.
+/// The plan, and what the crawl will meet and cost; without a side effect.
 ///
 /// # Errors
 /// A bad config or list.
@@ -118,7 +111,7 @@ pub fn outlook(config: &CrawlConfig) -> Result<(Plan, Estimate)> {
     config.validate()?;
     let store = Store::open(&config.output.path).ok();
     let earlier = store.as_ref().and_then(|store| Plan::load(store).ok());
-    let Survey { plan, lists, columns } = survey(config, earlier.as_ref())?;
+    let Survey { plan, lists, columns, .. } = survey(config, earlier.as_ref())?;
     let same = earlier.is_some_and(|earlier| earlier.plan_id == plan.plan_id);
     let done = match store.filter(|_| same) {
         Some(store) => unit::committed(&store)?,
@@ -146,7 +139,7 @@ pub fn run(config: &CrawlConfig, options: &RunOptions) -> Result<CrawlSummary> {
 
 fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> Result<CrawlSummary> {
     let earlier = Store::open(&config.output.path).and_then(|store| Plan::load(&store)).ok();
-    let Survey { plan, lists, columns } = survey(config, earlier.as_ref())?;
+    let Survey { plan, lists, columns, asks } = survey(config, earlier.as_ref())?;
     let store = Store::create(&config.output.path)?;
     unit::refuse_foreign(&store)?;
     if options.fresh {
@@ -166,15 +159,8 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
         progress.note(manners::NO_CONTACT);
     }
     descriptors::provide(config.net.concurrency)?;
-    let layout = layout(config, &plan, &columns)?;
-    let parts = Parts {
-        lists,
-        asks: AskColumns::of(config).0,
-        columns,
-        layout,
-        progress: progress.clone(),
-        verbose: options.verbose,
-    };
+    let layout = layout(config, &plan, &columns, &asks)?;
+    let parts = Parts { lists, asks, columns, layout, progress: progress.clone(), verbose: options.verbose };
     let engine = Engine::new(config, parts)?;
     let exporter = match config.run.prometheus.as_str() {
         "" => None,
@@ -228,11 +214,13 @@ struct Survey {
     plan: Plan,
     lists: Vec<ListFile>,
     columns: Columns,
+    asks: AskColumns,
 }
 
 fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
     let lists = ListFile::find(config)?;
-    let wanted = InputConfig { columns: AskColumns::of(config).1, ..config.input.clone() };
+    let (asks, names) = AskColumns::of(config);
+    let wanted = InputConfig { columns: names, ..config.input.clone() };
     let decides = decides(config, &lists)?;
     // Counts and offsets follow from how a list is read and cut.
     let same = |plan: &&Plan| plan.config == decides && plan.rows_per_unit == config.output.rows_per_unit;
@@ -254,7 +242,7 @@ fn survey(config: &CrawlConfig, earlier: Option<&Plan>) -> Result<Survey> {
     }
     let plan = Plan::new(FORMAT, &decides, inputs, config.output.rows_per_unit)?
         .with_digits(config.output.shard_digits);
-    Ok(Survey { plan, lists, columns })
+    Ok(Survey { plan, lists, columns, asks })
 }
 
 /// What decides the output besides the content of the lists, as a plan stores it.
@@ -276,9 +264,9 @@ fn input(list: &ListFile, config: &CrawlConfig, earlier: Option<&Plan>) -> Resul
     Ok(InputFile { path, rows, bytes, digest, offsets })
 }
 
-fn layout(config: &CrawlConfig, plan: &Plan, columns: &Columns) -> Result<Layout> {
+fn layout(config: &CrawlConfig, plan: &Plan, columns: &Columns, asks: &AskColumns) -> Result<Layout> {
     let image = &config.image;
-    let shown = columns.extra.len().saturating_sub(AskColumns::of(config).0.dropped());
+    let shown = columns.extra.len().saturating_sub(asks.dropped());
     let layout = Layout {
         extra: columns.extra[..shown].to_vec(),
         caption: columns.caption.is_some(),
@@ -317,6 +305,11 @@ mod tests {
             output: OutputConfig { path, ..OutputConfig::default() },
             ..CrawlConfig::default()
         }
+    }
+
+    fn plan(config: &CrawlConfig) -> Result<Plan> {
+        let earlier = Store::open(&config.output.path).and_then(|store| Plan::load(&store)).ok();
+        survey(config, earlier.as_ref()).map(|survey| survey.plan)
     }
 
     fn stored(name: &str, list: &str) -> (tempfile::TempDir, std::path::PathBuf) {

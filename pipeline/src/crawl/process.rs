@@ -25,7 +25,7 @@ pub(super) struct Processed {
 
 /// Makes the image. Decoding is guarded for every caller; here a panic while resizing or encoding would end the crawl.
 pub(super) fn process(
-    body: &[u8],
+    body: &Bytes,
     config: &ImageConfig,
     asks: &Asks,
     pixels: &Pixels,
@@ -37,7 +37,7 @@ pub(super) fn process(
         return Err(Reason::HashMismatch);
     }
     let done = match config.disable_all_reencoding {
-        true => Processed::of(Bytes::copy_from_slice(body)),
+        true => Processed::of(body.clone()),
         false => guarded(|| image_of(body, config, asks, pixels))?,
     };
     // EXIF that makes the reader panic is as good as unreadable.
@@ -51,7 +51,7 @@ impl Processed {
     }
 }
 
-fn image_of(body: &[u8], config: &ImageConfig, asks: &Asks, pixels: &Pixels) -> Result<Processed, Reason> {
+fn image_of(body: &Bytes, config: &ImageConfig, asks: &Asks, pixels: &Pixels) -> Result<Processed, Reason> {
     let header = probe(body, &config.decode())?;
     check_sides(&header, config)?;
     if asks.bad_boxes {
@@ -67,8 +67,7 @@ fn image_of(body: &[u8], config: &ImageConfig, asks: &Asks, pixels: &Pixels) -> 
     let original_size = Some(decoded.full_size);
     let unchanged = config.skip_reencode && geometry.is_identity() && asks.boxes.is_empty();
     if unchanged && stays(body, config) {
-        let image = Bytes::copy_from_slice(body);
-        return Ok(Processed { size: original_size, original_size, ..Processed::of(image) });
+        return Ok(Processed { size: original_size, original_size, ..Processed::of(body.clone()) });
     }
     let picture = resize_with(decoded, &config.resize(), |scaled| blur(scaled, &asks.boxes))?;
     let grey = config.as_img2dataset() && Source::of(body).is_ok_and(|source| source.grey);
@@ -116,9 +115,12 @@ mod tests {
     use crate::pairs::HashKind;
     use crate::picture::{BlurBox, EncodeOptions, Picture, decode};
 
+    fn plain(width: u32, height: u32) -> Bytes {
+        encode(&Picture::filled(width, height, [9, 8, 7]), &EncodeOptions::png()).unwrap().into()
+    }
+
     fn run(width: u32, height: u32, config: &ImageConfig) -> Result<Processed, Reason> {
-        let body = encode(&Picture::filled(width, height, [9, 8, 7]), &EncodeOptions::png()).unwrap();
-        process(&body, config, &Asks::default(), &Pixels::new(1 << 20))
+        done(&plain(width, height), config, &Asks::default())
     }
 
     #[test]
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn room_is_taken_for_the_result_too() {
-        let body = encode(&Picture::filled(1, 1, [9, 8, 7]), &EncodeOptions::png()).unwrap();
+        let body = plain(1, 1);
         let pixels = Pixels::new(1 << 20);
         let others = pixels.take((1 << 20) - 1000);
         std::thread::scope(|scope| {
@@ -149,17 +151,11 @@ mod tests {
             max_pixels: 100_000,
             ..ImageConfig::default()
         };
-        let mut body = encode(&Picture::filled(100, 1, [9, 8, 7]), &EncodeOptions::png()).unwrap();
-        assert_eq!(
-            process(&body, &config, &Asks::default(), &Pixels::new(1 << 20)),
-            Err(Reason::TooManyPixels)
-        );
+        let mut body = plain(100, 1);
+        assert_eq!(done(&body, &config, &Asks::default()), Err(Reason::TooManyPixels));
         // Not even decoded: the end of the file, its last chunk and a checksum, is missing.
         body.truncate(body.len() - 14);
-        assert_eq!(
-            process(&body, &config, &Asks::default(), &Pixels::new(1 << 20)),
-            Err(Reason::TooManyPixels)
-        );
+        assert_eq!(done(&body, &config, &Asks::default()), Err(Reason::TooManyPixels));
     }
 
     #[test]
@@ -173,7 +169,7 @@ mod tests {
     }
 
     fn done(body: &[u8], config: &ImageConfig, asks: &Asks) -> Result<Processed, Reason> {
-        process(body, config, asks, &Pixels::new(1 << 20))
+        process(&Bytes::copy_from_slice(body), config, asks, &Pixels::new(1 << 20))
     }
 
     fn asks(sides: &[[f64; 4]]) -> Asks {

@@ -94,19 +94,7 @@ mod tests {
     use super::*;
 
     fn row(reason: Reason, message: Option<&str>) -> Row {
-        Row {
-            url: None,
-            caption: None,
-            key: String::new(),
-            reason,
-            error_message: message.map(str::to_owned),
-            rule: None,
-            size: None,
-            original_size: None,
-            exif: None,
-            hash: None,
-            image: None,
-        }
+        Row { error_message: message.map(str::to_owned), ..Row::new("", reason) }
     }
 
     #[test]

@@ -125,6 +125,25 @@ pub struct Row {
     pub image: Option<Bytes>,
 }
 
+impl Row {
+    /// A row of which nothing else is known.
+    pub fn new(key: impl Into<String>, reason: Reason) -> Self {
+        Self {
+            url: None,
+            caption: None,
+            key: key.into(),
+            reason,
+            error_message: None,
+            rule: None,
+            size: None,
+            original_size: None,
+            exif: None,
+            hash: None,
+            image: None,
+        }
+    }
+}
+
 /// A row that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {

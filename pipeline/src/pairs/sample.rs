@@ -100,19 +100,7 @@ mod tests {
             metadata: vec![],
         };
         let batch = RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty()));
-        let mut row = Row {
-            url: None,
-            caption: None,
-            key: "000010005".into(),
-            reason: Reason::Ok,
-            error_message: None,
-            rule: None,
-            size: None,
-            original_size: None,
-            exif: None,
-            hash: None,
-            image: Some(Bytes::from_static(b"png")),
-        };
+        let mut row = Row { image: Some(Bytes::from_static(b"png")), ..Row::new("000010005", Reason::Ok) };
         let names: Vec<_> = files(&layout, &batch, 0, &row).into_iter().map(|(n, b)| (n, b.len())).collect();
         let expected = [("000010005.json", 2), ("000010005.png", 3), ("000010005.txt", 0)];
         assert_eq!(names, expected.map(|(name, length)| (name.to_owned(), length)));

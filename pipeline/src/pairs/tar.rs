@@ -52,13 +52,11 @@ fn header(name: &str, size: usize) -> io::Result<[u8; BLOCK]> {
     put(116, "0000000");
     put(124, &format!("{size:011o}"));
     put(136, "00000000000");
-    // The checksum is taken as spaces while it is summed up.
-    put(148, "        ");
     put(156, "0");
     put(257, "ustar\x0000");
     put(329, "0000000");
     put(337, "0000000");
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    let sum = checksum(&header);
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     Ok(header)
 }
@@ -81,7 +79,7 @@ impl<R: Read> TarReader<R> {
             if !self.block(&mut header)? || header == [0; BLOCK] {
                 return Ok(None);
             }
-            let size = octal(&header[124..136])?;
+            let size = checked_size(&header)?;
             let mut content = Vec::new();
             let padded = size.next_multiple_of(BLOCK as u64);
             let read = self.source.by_ref().take(padded).read_to_end(&mut content)? as u64;
@@ -108,6 +106,20 @@ impl<R: Read> TarReader<R> {
 fn text(field: &[u8]) -> String {
     let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
     String::from_utf8_lossy(&field[..end]).into_owned()
+}
+
+/// The size in a header whose checksum is right.
+fn checked_size(header: &[u8; BLOCK]) -> io::Result<u64> {
+    match octal(&header[148..156])? == u64::from(checksum(header)) {
+        true => octal(&header[124..136]),
+        false => Err(io::Error::new(ErrorKind::InvalidData, "a damaged tar header")),
+    }
+}
+
+/// The sum of a header's bytes, those of the sum itself taken as spaces.
+fn checksum(header: &[u8; BLOCK]) -> u32 {
+    let outside = header[..148].iter().chain(&header[156..]).map(|byte| u32::from(*byte));
+    outside.sum::<u32>() + 8 * u32::from(b' ')
 }
 
 fn octal(field: &[u8]) -> io::Result<u64> {
@@ -187,6 +199,9 @@ mod tests {
         assert!(TarReader::new([b'x'; 600].as_slice()).next_file().is_err());
         let bytes = archive(&[("1.jpg".into(), vec![7; 700])]);
         assert!(TarReader::new(&bytes[..900]).next_file().is_err());
+        let mut flipped = bytes;
+        flipped[3] ^= 1;
+        assert!(TarReader::new(flipped.as_slice()).next_file().is_err(), "a checksum that does not fit");
         assert!(TarWriter::new(Vec::new()).append(&"x".repeat(101), b"").is_err());
     }
 }

@@ -172,19 +172,7 @@ mod tests {
     }
 
     fn row() -> Row {
-        Row {
-            url: None,
-            caption: None,
-            key: "000000000".into(),
-            reason: crate::reason::Reason::UrlMissing,
-            error_message: None,
-            rule: None,
-            size: None,
-            original_size: None,
-            exif: None,
-            hash: None,
-            image: None,
-        }
+        Row::new("000000000", crate::reason::Reason::UrlMissing)
     }
 
     #[test]

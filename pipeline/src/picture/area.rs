@@ -11,7 +11,8 @@ struct Covers {
     shares: Vec<f32>,
 }
 
-/// Scales down to `width × height`; of the picture, `extent` counts: the last column and row may be there in part only.
+/// Scales to `width × height`, up or down; of the picture, `extent` counts: the last column and row may be there in
+/// part only.
 pub(super) fn scale_by_area(picture: &Picture, extent: (f64, f64), width: u32, height: u32) -> Vec<u8> {
     let columns = Covers::new(picture.width(), extent.0, width);
     let rows = Covers::new(picture.height(), extent.1, height);

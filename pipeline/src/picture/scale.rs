@@ -1,10 +1,8 @@
 //! The filters, as OpenCV defines them (`modules/imgproc/src/resize.cpp`), on the kernels of `fast_image_resize`.
 //!
-//! Area is the exact mean of what an output pixel covers, parts of pixels included, in both directions; the box filter
-//! of `fast_image_resize` is not, as it counts whole pixels alone. When reducing, OpenCV's other filters look at a fixed
+//! Area has a kernel of its own ([`area`](super::area)). When reducing, OpenCV's other filters look at a fixed
 //! number of pixels, which aliases; here they widen unless that is asked for.
 
-use std::cell::Cell;
 use std::f64::consts::PI;
 
 use clap::ValueEnum;
@@ -38,18 +36,6 @@ pub enum Interpolation {
     Lanczos,
 }
 
-thread_local! {
-    /// Source pixels per output pixel along the axis being scaled: a filter function takes no second argument.
-    static RATIO: Cell<f64> = const { Cell::new(1.0) };
-}
-
-/// How much of a source pixel an output pixel covers; `x` is their distance, in output pixels when reducing.
-fn coverage(x: f64) -> f64 {
-    let ratio = RATIO.get();
-    let distance = x.abs() * ratio.max(1.0);
-    (0.5 * ratio + 0.5 - distance).clamp(0.0, ratio.min(1.0))
-}
-
 /// Keys' cubic convolution with OpenCV's a = -0.75.
 fn cubic(x: f64) -> f64 {
     const A: f64 = -0.75;
@@ -72,15 +58,14 @@ pub(super) fn scale(
     filter: Interpolation,
     antialias: bool,
 ) -> Result<Picture, Reason> {
-    let (extent, full_size, picture) = (decoded.extent(), decoded.full_size, decoded.picture);
+    let (extent, picture) = (decoded.extent(), decoded.picture);
     let custom = |name, function, support| Filter::new(name, function, support).map(FilterType::Custom);
     let kernel = match filter {
         Interpolation::Nearest => return nearest(&picture, width, height),
-        Interpolation::Area if width <= full_size.0 && height <= full_size.1 => {
+        Interpolation::Area => {
             let pixels = scale_by_area(&picture, extent, width, height);
             return Picture::new(width, height, pixels).ok_or(Reason::Decode);
         }
-        Interpolation::Area => return area(picture, width, height),
         Interpolation::Linear => Ok(FilterType::Bilinear),
         Interpolation::Cubic => custom("cubic", cubic, 2.0),
         Interpolation::Lanczos => custom("lanczos4", lanczos4, 4.0),
@@ -88,25 +73,6 @@ pub(super) fn scale(
     let kernel = kernel.map_err(|_| Reason::Decode)?;
     let algorithm = if antialias { ResizeAlg::Convolution(kernel) } else { ResizeAlg::Interpolation(kernel) };
     run(picture, extent, (width, height), algorithm)
-}
-
-/// Area where a side grows. Rows first: they are added up whole, and what is left for the columns is smaller.
-fn area(picture: Picture, width: u32, height: u32) -> Result<Picture, Reason> {
-    let (from_width, from_height) = (picture.width(), picture.height());
-    let picture = cover(picture, from_width, height, f64::from(from_height) / f64::from(height))?;
-    cover(picture, width, height, f64::from(from_width) / f64::from(width))
-}
-
-/// Scales one axis by area; the other stays.
-fn cover(picture: Picture, width: u32, height: u32, ratio: f64) -> Result<Picture, Reason> {
-    if (picture.width(), picture.height()) == (width, height) {
-        return Ok(picture);
-    }
-    RATIO.set(ratio);
-    let support = (0.5 * ratio + 0.5) / ratio.max(1.0);
-    let filter = Filter::new("area", coverage, support).map_err(|_| Reason::Decode)?;
-    let extent = (f64::from(picture.width()), f64::from(picture.height()));
-    run(picture, extent, (width, height), ResizeAlg::Convolution(FilterType::Custom(filter)))
 }
 
 /// Of the picture, `extent` counts: the last column and row may be there in part only.

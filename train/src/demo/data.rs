@@ -1,9 +1,11 @@
 //! The demo's data in `configs/demo/data`: pictures with their names in two languages.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use super::tar::{self, Member};
+use bytes::Bytes;
+use pipeline::pairs::tar::TarReader;
+
 use crate::{Error, Result};
 
 /// Host of the links. `.test` is reserved (RFC 6761), so no such host exists; `net.resolve` says where it is found.
@@ -27,8 +29,8 @@ pub(super) struct Emoji {
 #[derive(Clone, Debug)]
 pub(super) struct Data {
     pub(super) emoji: Vec<Emoji>,
-    pub(super) archive: Arc<[u8]>,
-    pub(super) members: Vec<Member>,
+    /// By their names in the archive.
+    pub(super) pictures: HashMap<String, Bytes>,
 }
 
 impl Data {
@@ -41,11 +43,10 @@ impl Data {
         let text = std::fs::read_to_string(&list).map_err(Error::io(&list))?;
         let mut emoji = parse(&list, &text)?;
         emoji.truncate(limit.unwrap_or(usize::MAX));
-        let archive: Arc<[u8]> = std::fs::read(&pictures).map_err(Error::io(&pictures))?.into();
-        let members = tar::members(&pictures, &archive)?;
-        match emoji.iter().find(|emoji| !members.iter().any(|member| member.name == emoji.file)) {
+        let archive = unpack(&pictures)?;
+        match emoji.iter().find(|emoji| !archive.contains_key(&emoji.file)) {
             Some(emoji) => Err(Error::data(&pictures, format!("no {} in the archive", emoji.file))),
-            None => Ok(Self { emoji, archive, members }),
+            None => Ok(Self { emoji, pictures: archive }),
         }
     }
 
@@ -57,6 +58,17 @@ impl Data {
         }
         list
     }
+}
+
+/// The files of the archive: the repository carries one file instead of 1,369.
+fn unpack(path: &Path) -> Result<HashMap<String, Bytes>> {
+    let file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let mut tar = TarReader::new(std::io::BufReader::new(file));
+    let mut files = HashMap::new();
+    while let Some((name, content)) = tar.next_file().map_err(Error::io(path))? {
+        files.insert(name, content.into());
+    }
+    Ok(files)
 }
 
 fn parse(path: &Path, text: &str) -> Result<Vec<Emoji>> {
@@ -90,7 +102,7 @@ mod tests {
     #[test]
     fn a_line_becomes_a_link() {
         let emoji = parse(Path::new("c.tsv"), LIST).unwrap();
-        let data = Data { emoji, archive: Arc::new([]), members: Vec::new() };
+        let data = Data { emoji, pictures: HashMap::new() };
         assert_eq!(
             data.links(),
             "url\tcaption\tcaption_ru\tsplit\tfile\nhttp://emoji.test/1f408.png\tcat\tкошка\ttrain\t1f408.png\n"

@@ -6,7 +6,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`Args`], `place`, `data`, `tar`, `serve` | flags, folders, the pictures and their host |
+//! | [`Args`], `place`, `data`, `serve` | flags, folders, the pictures and their host |
 //! | `stages`, `ledger` | the stages in order, and how long each took |
 //! | `gallery`, `measure`, `figures`, `machine` | what came out |
 //! | `summary`, `next`, `report` | the lines at the end, how to go on, the page |
@@ -24,7 +24,6 @@ mod report;
 mod serve;
 mod stages;
 mod summary;
-mod tar;
 
 pub use options::Args;
 

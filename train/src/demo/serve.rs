@@ -30,10 +30,8 @@ impl Server {
     /// # Errors
     /// The system gives no port or no thread.
     pub(super) fn start(data: &Data) -> Result<Self> {
-        let whole = Bytes::from_owner(Arc::clone(&data.archive));
-        let file =
-            |member: &super::tar::Member| (format!("/{}", member.name), whole.slice(member.place.clone()));
-        let files: Files = Arc::new(data.members.iter().map(file).collect());
+        let file = |(name, bytes): (&String, &Bytes)| (format!("/{name}"), bytes.clone());
+        let files: Files = Arc::new(data.pictures.iter().map(file).collect());
         let failed = || Error::io("127.0.0.1:0");
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(failed())?;
         listener.set_nonblocking(true).map_err(failed())?;
@@ -85,7 +83,6 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpStream;
 
-    use super::super::tar::Member;
     use super::*;
 
     fn get(address: SocketAddr, path: &str) -> String {
@@ -98,8 +95,8 @@ mod tests {
 
     #[test]
     fn pictures_are_served_and_nothing_else() {
-        let members = vec![Member { name: "a.png".into(), place: 2..5 }];
-        let data = Data { emoji: Vec::new(), archive: (*b"..abc..").into(), members };
+        let pictures = [("a.png".to_owned(), Bytes::from_static(b"abc"))].into();
+        let data = Data { emoji: Vec::new(), pictures };
         let server = Server::start(&data).unwrap();
         let answer = get(server.address(), "/a.png");
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nabc"), "{answer}");

@@ -10,8 +10,8 @@ use super::format::is_image;
 use super::source::{Source, http_object};
 use super::{Content, ListFile, ListFormat, Parked, tree};
 use crate::crawl::config::{CrawlConfig, InputConfig};
-use crate::pairs::shards;
 use crate::store::Store;
+use crate::unit::committed;
 use crate::{Error, Result};
 
 /// The input files that the config names, folders and patterns opened up; all must exist.
@@ -212,11 +212,17 @@ fn unclear(folder: &str) -> Error {
         .with_hint("set input.format to the one that is meant: images, webdataset, parquet, csv, …")
 }
 
-/// The shards of a crawl that have a commit.
+/// What a crawl has committed: tables, and the tars and folders beside them.
 fn output_of(folder: &Path) -> Result<Listing> {
     let store = Store::open(&folder.to_string_lossy())?;
-    let files = shards(&store)?.into_iter().map(|shard| shard.name).collect();
-    Ok(Listing { files, folders: Vec::new() })
+    let mut listing = Listing::default();
+    for file in committed(&store)?.into_iter().flat_map(|commit| commit.files) {
+        match file.name.strip_suffix('/') {
+            Some(name) => listing.folders.push(name.to_owned()),
+            None => listing.files.push(file.name),
+        }
+    }
+    Ok(listing)
 }
 
 /// The names in a folder, in order, hidden ones left out.

@@ -76,7 +76,7 @@ impl RetryFailed {
     pub(super) fn wants(&self, status: Status, reason: Option<Reason>) -> bool {
         let wanted = |class: &Failed| match class {
             Failed::All => true,
-            Failed::Transient => reason.map_or(status == Status::FailedToDownload, is_transient),
+            Failed::Transient => reason.map_or(status == Status::FailedToDownload, may_be_back),
             Failed::Status(wanted) => *wanted == status,
             Failed::Reason(wanted) => Some(*wanted) == reason,
         };
@@ -84,26 +84,11 @@ impl RetryFailed {
     }
 }
 
-/// Whether the same request may have another answer.
-fn is_transient(reason: Reason) -> bool {
-    use Reason as R;
-    matches!(
-        reason,
-        R::Dns
-            | R::DnsFailed
-            | R::Connect
-            | R::TimeoutConnect
-            | R::TimeoutFirstByte
-            | R::TooSlow
-            | R::Timeout
-            | R::ConnectionLost
-            | R::HttpTooMany
-            | R::HttpServer
-            | R::RobotsUnreachable
-            | R::HostStopped
-            | R::FileUnreadable
-            | R::Truncated
-    )
+/// What may come out otherwise another day: a name or a server may be back, a cut file whole.
+fn may_be_back(reason: Reason) -> bool {
+    use Reason::{Dns, FileUnreadable, HostStopped, RobotsUnreachable, Truncated};
+    reason.is_transient()
+        || matches!(reason, Dns | FileUnreadable | HostStopped | RobotsUnreachable | Truncated)
 }
 
 /// The reason behind a message of img2dataset: urllib, OpenCV and its own.

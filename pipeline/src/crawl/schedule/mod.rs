@@ -49,7 +49,7 @@ pub(super) use host::HostName;
 use host::{HostId, Hosts, Limits};
 pub(super) use queue::Window;
 use queue::{Context, Retry, UnitQueue};
-use retry::{Retries, is_transient};
+use retry::Retries;
 
 /// A row to be fetched.
 #[derive(Debug, PartialEq, Eq)]
@@ -207,7 +207,7 @@ impl Schedule {
         queue.ended(&job, failure.as_ref().map_or(Sign::Alive, |failure| Sign::of(failure.reason)));
         let failure = failure?;
         let seed = ((job.unit as u64) << 32) ^ job.index as u64;
-        let due = match is_transient(failure.reason) {
+        let due = match failure.reason.is_transient() {
             true => self.retries.due(job.attempts, job.first, now, failure.retry_after, seed),
             false => None,
         };

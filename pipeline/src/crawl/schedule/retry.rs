@@ -1,10 +1,8 @@
-//! Which failures are worth another attempt, and when it is due.
+//! When another attempt at a row is due.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
-
-use crate::reason::Reason;
 
 /// How much later than by `net.timeout` alone all attempts at a row may end.
 const SLACK: Duration = Duration::from_secs(1);
@@ -18,25 +16,6 @@ pub(super) struct Retries {
     pub(super) base: Duration,
     /// What one attempt may take.
     pub(super) timeout: Duration,
-}
-
-/// Whether the cause may have passed in a moment. A resolver that failed is among them, a name that does not exist is
-/// not; nor is a picture that is cut short: its download was whole.
-pub(super) fn is_transient(reason: Reason) -> bool {
-    use Reason::{Connect, ConnectionLost, DnsFailed, HttpServer, HttpTooMany};
-    use Reason::{Timeout, TimeoutConnect, TimeoutFirstByte, TooSlow};
-    matches!(
-        reason,
-        DnsFailed
-            | Connect
-            | ConnectionLost
-            | HttpServer
-            | HttpTooMany
-            | Timeout
-            | TimeoutConnect
-            | TimeoutFirstByte
-            | TooSlow
-    )
 }
 
 impl Retries {
@@ -118,13 +97,5 @@ mod tests {
         let now = Instant::now();
         assert_eq!(retries(1).due(1, now, now, Some(5 * S), 7), Some(now + 5 * S));
         assert_eq!(retries(1).due(1, now, now, Some(60 * S), 7), None);
-    }
-
-    #[test]
-    fn what_is_gone_stays_gone() {
-        assert!([Reason::Timeout, Reason::HttpServer, Reason::ConnectionLost].into_iter().all(is_transient));
-        let lasting =
-            [Reason::HttpNotFound, Reason::Tls, Reason::TooLarge, Reason::Truncated, Reason::OptOut];
-        assert!(!lasting.into_iter().any(is_transient));
     }
 }
