@@ -13,7 +13,7 @@ import pathlib
 import sys
 
 import results
-from crawling import hosts, hostile, kills, lookups, memory, speed, tools
+from crawling import hard, hosts, hostile, kills, lookups, memory, speed, tools
 from crawling.job import Job
 
 ROWS = {
@@ -25,6 +25,7 @@ ROWS = {
     "f": hosts.one_slow,
     "g": lookups.counted,
     "h": kills.resumed,
+    "i": hard.accounted,
 }
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "troika" / "bench"
 
@@ -34,7 +35,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["prepare", "rows"])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="a to h; none: all")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="a to i; none: all")
     parser.add_argument("--photos", default="-", metavar="DIR", help="a folder of photos; without it the pictures are 1/f noise")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each program [3]")
     parser.add_argument("--quick", action="store_true", help="small, one round, RESULTS.md stays as it is")

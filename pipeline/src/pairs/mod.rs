@@ -12,6 +12,7 @@ mod hash;
 mod reader;
 mod row;
 pub mod sample;
+mod table;
 pub mod tar;
 mod writer;
 
@@ -22,6 +23,7 @@ pub use reader::{PairReader, PairShard, open, shards};
 #[cfg(feature = "crawl")]
 pub(crate) use row::is_reserved;
 pub use row::{Columns, Layout, Pair, Row, schema};
+pub use table::{Scan, Table, TableWriter};
 pub use writer::PairWriter;
 
 /// Value of the metadata key `troika.format`.

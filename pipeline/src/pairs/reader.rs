@@ -79,37 +79,41 @@ pub fn shards(store: &Store) -> Result<Vec<PairShard>> {
 
 /// Opens all shards of a folder or bucket, or a single Parquet file.
 pub fn open(location: &str) -> Result<PairReader> {
-    let path = Path::new(location);
-    if let Some((folder, name)) = location.rsplit_once('/')
-        && folder.contains("://")
-        && name.ends_with(".parquet")
-    {
-        let store = Store::open(folder)?;
-        let reader = store.reader(name)?;
-        let bytes = parquet::file::reader::Length::len(&reader);
-        let rows = builder(&store, name)?.metadata().file_metadata().num_rows().cast_unsigned();
-        return Ok(PairReader::new(
-            &store,
-            vec![PairShard { name: name.to_owned(), rows, bytes, sha256: None }],
-        ));
-    }
-    if !path.is_file() {
-        let store = Store::open(location)?;
-        let found = shards(&store)?;
-        return match found.is_empty() {
-            true => Err(Error::input(location, "no shards here")
-                .with_hint("has the crawl committed a unit yet? output.format = \"dummy\" writes none")),
-            false => Ok(PairReader::new(&store, found)),
-        };
-    }
-    let (Some(name), folder) = (path.file_name().and_then(|n| n.to_str()), path.parent()) else {
-        return Err(Error::input(location, "not a file name"));
+    let (store, found) = locate(location)?;
+    Ok(PairReader::new(&store, found))
+}
+
+/// The shards of a folder or bucket, or a single Parquet file, and where they lie.
+pub(super) fn locate(location: &str) -> Result<(Store, Vec<PairShard>)> {
+    let (folder, name) = match location.rsplit_once('/') {
+        Some((folder, name)) if folder.contains("://") && name.ends_with(".parquet") => (folder, name),
+        _ if Path::new(location).is_file() => split(location)?,
+        _ => {
+            let store = Store::open(location)?;
+            let found = shards(&store)?;
+            return match found.is_empty() {
+                true => Err(Error::input(location, "no shards here")
+                    .with_hint("has the crawl committed a unit yet? output.format = \"dummy\" writes none")),
+                false => Ok((store, found)),
+            };
+        }
     };
-    let folder = folder.filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let store = Store::open(&folder.to_string_lossy())?;
+    let store = Store::open(folder)?;
+    let bytes = parquet::file::reader::Length::len(&store.reader(name)?);
     let rows = builder(&store, name)?.metadata().file_metadata().num_rows().cast_unsigned();
-    let bytes = path.metadata().map_err(|e| Error::io(path, e))?.len();
-    Ok(PairReader::new(&store, vec![PairShard { name: name.to_owned(), rows, bytes, sha256: None }]))
+    Ok((store, vec![PairShard { name: name.to_owned(), rows, bytes, sha256: None }]))
+}
+
+/// Folder and name of a file.
+fn split(location: &str) -> Result<(&str, &str)> {
+    let path = Path::new(location);
+    let name = path.file_name().and_then(|name| name.to_str());
+    let folder = path.parent().and_then(Path::to_str);
+    match (folder, name) {
+        (Some(""), Some(name)) => Ok((".", name)),
+        (Some(folder), Some(name)) => Ok((folder, name)),
+        _ => Err(Error::input(location, "not a file name")),
+    }
 }
 
 /// Iterates over the rows of shards, in order.
@@ -232,16 +236,16 @@ impl Iterator for PairReader {
     }
 }
 
-fn builder(store: &Store, name: &str) -> Result<ParquetRecordBatchReaderBuilder<StoreReader>> {
+pub(super) fn builder(store: &Store, name: &str) -> Result<ParquetRecordBatchReaderBuilder<StoreReader>> {
     ParquetRecordBatchReaderBuilder::try_new(store.reader(name)?).map_err(|e| parquet_error(store, name, &e))
 }
 
-fn parquet_error(store: &Store, name: &str, error: &dyn std::fmt::Display) -> Error {
+pub(super) fn parquet_error(store: &Store, name: &str, error: &dyn std::fmt::Display) -> Error {
     Error::Parquet { path: store.display(name), message: error.to_string() }
 }
 
 /// The last column, if it is binary and named after a format.
-fn image_column(schema: &Schema) -> Option<usize> {
+pub(super) fn image_column(schema: &Schema) -> Option<usize> {
     let named = |name: &str| EncodeFormat::ALL.iter().any(|format| format.name() == name);
     let binary =
         |kind: &DataType| matches!(kind, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);

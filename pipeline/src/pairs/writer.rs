@@ -1,36 +1,21 @@
 //! Writing pair shards: the same rows give the same bytes.
-//!
-//! Row groups end where the rows say so, never where time or memory does; the file names no date, host or attempt.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int32Array, RecordBatch, StringArray};
-use arrow::datatypes::{Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use arrow::datatypes::Schema;
 
 use super::row::{Layout, Row, schema};
-use crate::io_failure::{FirstFailure, Watched};
+use super::table::TableWriter;
 use crate::{Error, Result};
-
-/// Rows after which a row group ends.
-const GROUP_ROWS: usize = 1000;
-/// Bytes after which a row group ends earlier.
-const GROUP_BYTES: usize = 64 << 20;
 
 /// Writes rows into one shard.
 pub struct PairWriter<W: Write + Send> {
-    writer: ArrowWriter<Watched<W>>,
-    failure: FirstFailure,
-    schema: SchemaRef,
+    writer: TableWriter<W>,
     layout: Layout,
     images: bool,
     name: String,
-    rows: u64,
 }
 
 impl<W: Write + Send> PairWriter<W> {
@@ -43,17 +28,19 @@ impl<W: Write + Send> PairWriter<W> {
     pub fn without_images(target: W, layout: &Layout, name: &str) -> Result<Self> {
         let whole = schema(layout);
         let columns = whole.fields().len().saturating_sub(1);
-        let schema = Arc::new(Schema::new(whole.fields()[..columns].to_vec()));
-        Self::with_schema(target, layout, name, schema, false)
+        let schema = Schema::new(whole.fields()[..columns].to_vec());
+        Self::with_schema(target, layout, name, Arc::new(schema), false)
     }
 
-    fn with_schema(target: W, layout: &Layout, name: &str, schema: SchemaRef, images: bool) -> Result<Self> {
-        let failure = FirstFailure::default();
-        let target = Watched::new(target, &failure);
-        let writer = ArrowWriter::try_new(target, Arc::clone(&schema), Some(properties(layout)))
-            .map_err(|e| write_error(name, &failure, &e))?;
-        let (layout, name) = (layout.clone(), name.to_owned());
-        Ok(Self { writer, failure, schema, layout, images, name, rows: 0 })
+    fn with_schema(
+        target: W,
+        layout: &Layout,
+        name: &str,
+        schema: Arc<Schema>,
+        images: bool,
+    ) -> Result<Self> {
+        let writer = TableWriter::new(target, schema, super::FORMAT, &layout.metadata, name)?;
+        Ok(Self { writer, layout: layout.clone(), images, name: name.to_owned() })
     }
 
     /// Appends rows; `extra` holds the additional columns of the layout, as long as `rows`.
@@ -63,19 +50,16 @@ impl<W: Write + Send> PairWriter<W> {
 
     /// Like [`PairWriter::write`], and gives the rows back as columns.
     pub fn append(&mut self, extra: &[ArrayRef], rows: &[Row]) -> Result<RecordBatch> {
-        let batch = self.batch(extra, rows).map_err(|e| write_error(&self.name, &self.failure, &e))?;
-        self.writer.write(&batch).map_err(|e| write_error(&self.name, &self.failure, &e))?;
-        self.rows += rows.len() as u64;
-        if self.writer.in_progress_rows() >= GROUP_ROWS || self.writer.in_progress_size() >= GROUP_BYTES {
-            self.writer.flush().map_err(|e| write_error(&self.name, &self.failure, &e))?;
-        }
+        let unequal =
+            |e: arrow::error::ArrowError| Error::Write { path: self.name.clone(), message: e.to_string() };
+        let batch = self.batch(extra, rows).map_err(unequal)?;
+        self.writer.write(&batch)?;
         Ok(batch)
     }
 
     /// Ends the file and gives its target back, with the number of rows.
     pub fn close(self) -> Result<(W, u64)> {
-        let watched = self.writer.into_inner().map_err(|e| write_error(&self.name, &self.failure, &e))?;
-        Ok((watched.into_inner(), self.rows))
+        self.writer.close()
     }
 
     fn batch(&self, extra: &[ArrayRef], rows: &[Row]) -> Result<RecordBatch, arrow::error::ArrowError> {
@@ -100,7 +84,7 @@ impl<W: Write + Send> PairWriter<W> {
         if self.images {
             columns.push(Arc::new(rows.iter().map(|row| row.image.as_ref()).collect::<BinaryArray>()));
         }
-        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+        RecordBatch::try_new(Arc::clone(self.writer.schema()), columns)
     }
 }
 
@@ -111,35 +95,6 @@ fn text<'a>(rows: &'a [Row], value: impl Fn(&'a Row) -> Option<&'a str>) -> Arra
 fn number(rows: &[Row], value: impl Fn(&Row) -> Option<u32>) -> ArrayRef {
     let number = |row| value(row).and_then(|n| i32::try_from(n).ok());
     Arc::new(rows.iter().map(number).collect::<Int32Array>())
-}
-
-fn properties(layout: &Layout) -> WriterProperties {
-    let version = env!("CARGO_PKG_VERSION");
-    let mut metadata = vec![
-        KeyValue::new("troika.format".to_owned(), super::FORMAT.to_owned()),
-        KeyValue::new("troika.version".to_owned(), version.to_owned()),
-    ];
-    metadata.extend(layout.metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())));
-    let image = ColumnPath::from(layout.format.name());
-    WriterProperties::builder()
-        .set_created_by(format!("troika pipeline {version}"))
-        .set_compression(Compression::SNAPPY)
-        // Pictures are compressed already, never repeat and have no useful minimum.
-        .set_column_compression(image.clone(), Compression::UNCOMPRESSED)
-        .set_column_dictionary_enabled(image.clone(), false)
-        .set_column_statistics_enabled(image, EnabledStatistics::None)
-        // A page is closed between batches of this many values: with 1024 pictures it would hold tens of megabytes.
-        .set_write_batch_size(32)
-        .set_key_value_metadata(Some(metadata))
-        .build()
-}
-
-/// A full disk keeps its own error kind, so that it gets its own advice.
-fn write_error(name: &str, failure: &FirstFailure, error: &dyn std::fmt::Display) -> Error {
-    match failure.error() {
-        Some(cause) => Error::io(name, cause),
-        None => Error::Write { path: name.to_owned(), message: error.to_string() },
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Single files of a store: written so that they appear whole, read in any order.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use bytes::{Buf, Bytes};
 use parquet::errors::ParquetError;
@@ -86,6 +86,45 @@ impl Read for FrontToBack {
         let n = buf.len().min(self.ahead.len());
         self.ahead.copy_to_slice(&mut buf[..n]);
         Ok(n)
+    }
+}
+
+impl StoreReader {
+    /// Reads from any position on.
+    pub fn cursor(&self) -> StoreCursor<'_> {
+        StoreCursor { file: self, position: 0, open: None }
+    }
+}
+
+/// A [`StoreReader`] with a position.
+pub struct StoreCursor<'a> {
+    file: &'a StoreReader,
+    position: u64,
+    open: Option<Box<dyn Read + Send>>,
+}
+
+impl Read for StoreCursor<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => self.open.insert(self.file.get_read(self.position).map_err(io::Error::other)?),
+        };
+        let n = open.read(buf)?;
+        self.position += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for StoreCursor<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let moved = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+            SeekFrom::End(offset) => self.file.len().checked_add_signed(offset),
+        };
+        self.position = moved.ok_or(io::ErrorKind::InvalidInput)?;
+        self.open = None;
+        Ok(self.position)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::atomic::{self, AtomicFile};
 use crate::{Error, Result};
 
 pub(crate) use bucket::hint;
-pub use file::{RemoteFile, StoreReader, StoreWriter};
+pub use file::{RemoteFile, StoreCursor, StoreReader, StoreWriter};
 pub(crate) use wait::wait;
 
 /// Small files on their way to a bucket at a time.
@@ -436,6 +436,12 @@ mod tests {
         let mut rest = Vec::new();
         reader.get_read(1_000_000).unwrap().read_to_end(&mut rest).unwrap();
         assert!(rest == content[1_000_000..]);
+        let (mut cursor, mut part) = (reader.cursor(), [0; 4]);
+        for start in [19_999_996, 5, 300] {
+            cursor.seek(SeekFrom::Start(start as u64)).unwrap();
+            cursor.read_exact(&mut part).unwrap();
+            assert_eq!(part, content[start..start + 4]);
+        }
     }
 
     #[test]
