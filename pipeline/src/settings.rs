@@ -90,12 +90,30 @@ fn guilty<T: DeserializeOwned>(mut table: Table, sets: &[String], error: &toml::
 fn located(file: &str, text: &str, error: &toml::de::Error) -> Error {
     let place = match error.span() {
         Some(span) => {
-            let (line, column) = line_and_column(text, span.start);
+            let (line, column) = line_and_column(text, place_of(text, span.start, error.message()));
             format!("{file}:{line}:{column}")
         }
         None => file.to_owned(),
     };
     config_error(place, error.message())
+}
+
+/// Where an error lies. One in a table whose `kind` says what else it has is known to lie in that table only: then the
+/// first line of the table that has the unknown key or value is the place.
+fn place_of(text: &str, start: usize, message: &str) -> usize {
+    let (Some(word), Some(rest)) = (message.split('`').nth(1), text.get(start..)) else { return start };
+    let mut place = start;
+    for line in rest.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        let key = line.trim_start().strip_prefix(word).is_some_and(|rest| rest.trim_start().starts_with('='));
+        match line.find(&format!("\"{word}\"")) {
+            _ if message.starts_with("unknown field") && key => return place + indent,
+            Some(value) if message.starts_with("unknown variant") => return place + value,
+            _ if place > start && line.starts_with('[') => break,
+            _ => place += line.len(),
+        }
+    }
+    start
 }
 
 /// 1-based line and column (in characters) of a byte offset.
