@@ -138,7 +138,12 @@ fn config_error(place: String, message: &str) -> Error {
 
 /// The known name nearest to a misspelt one, if any is near enough to be worth saying.
 pub fn suggest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
-    let score = |name: &str| strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase());
+    let wrong = wrong.to_lowercase();
+    // Of short words the first measure sees no likeness once two letters have changed places.
+    let score = |name: &str| match (name.to_lowercase(), wrong.len()) {
+        (name, 3..) if strsim::osa_distance(&wrong, &name) == 1 => 1.0,
+        (name, _) => strsim::jaro_winkler(&wrong, &name),
+    };
     known
         .iter()
         .copied()
@@ -207,6 +212,13 @@ mod tests {
         assert!(text.ends_with("c.toml:4:3: unknown key `timout`; known: timeout, allow, mode"), "{text}");
         assert_eq!(error.hint().unwrap(), "did you mean `timeout`?");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn names_near_by_are_suggested_and_others_are_not() {
+        let near = |wrong| suggest(wrong, &["min", "max", "columns"]);
+        assert_eq!([near("mni"), near("colums"), near("MAX")], [Some("min"), Some("columns"), Some("max")]);
+        assert_eq!([near("xyz"), near("m")], [None, None]);
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Table {
         if beside.is_some() {
             let message = "its pictures lie beside it, in a tar or a folder";
             return Err(Error::input(self.display(0), message).with_hint(
-                "put them into the table first: pipeline crawl FOLDER --disable-all-reencoding --out OTHER",
+                "put them into the table first: pipeline crawl FOLDER --resize-mode no --skip-reencode --out OTHER",
             ));
         }
         Plan::per_file(self.format(), config, self.inputs()?)
