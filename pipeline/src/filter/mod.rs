@@ -7,6 +7,7 @@
 
 mod columns;
 mod config;
+mod detect;
 mod funnel;
 mod judge;
 mod preset;

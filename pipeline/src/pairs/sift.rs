@@ -91,11 +91,12 @@ fn rewrite<'a>(
 }
 
 fn count(drops: &[Option<&str>], counts: &mut BTreeMap<String, u64>) {
-    for outcome in drops {
-        let outcome = outcome.unwrap_or(KEPT);
+    // Neighbours often share an outcome: one look-up for all of them.
+    for run in drops.chunk_by(|a, b| a == b) {
+        let outcome = run[0].unwrap_or(KEPT);
         match counts.get_mut(outcome) {
-            Some(rows) => *rows += 1,
-            None => drop(counts.insert(outcome.to_owned(), 1)),
+            Some(rows) => *rows += run.len() as u64,
+            None => drop(counts.insert(outcome.to_owned(), run.len() as u64)),
         }
     }
 }

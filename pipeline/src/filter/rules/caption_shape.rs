@@ -77,7 +77,7 @@ const E_MAIL: &str = r"(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}
 
 const URL: &str = r"(?i)\b(https?://|www\.)\S+\.\S+";
 
-/// 16 hex digits (half an MD5) or a UUID.
+/// [`RANDOM`] hex digits (half an MD5) or a UUID.
 const HEX: &str = r"(?i)\b([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,})\b";
 
 /// Characters that a word of letters and digits must have to pass for a random string.
@@ -123,9 +123,12 @@ impl Shapes {
     fn is(&self, shape: Shape, text: &str) -> bool {
         match shape {
             Shape::Boilerplate => self.is_boilerplate(text),
-            Shape::FileName => self.file_name.is_match(text),
+            // Most captions lack what each expression needs, and are spared it.
+            Shape::FileName => {
+                text.chars().any(|c| c == '.' || c.is_numeric()) && self.file_name.is_match(text)
+            }
             Shape::EMail => text.contains('@') && self.e_mail.is_match(text),
-            Shape::Url => self.url.is_match(text),
+            Shape::Url => text.contains('.') && self.url.is_match(text),
             Shape::Hash => self.is_hash(text),
             Shape::Symbols => letters(text) < self.letters,
         }
@@ -141,14 +144,18 @@ impl Shapes {
 
     /// Whether random strings make up more than half of it.
     fn is_hash(&self, text: &str) -> bool {
-        let hex: usize = self.hex.find_iter(text).map(|found| found.len()).sum();
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
-        let random: usize = words.filter(|word| is_random(word)).map(str::len).sum();
+        let mut long = words.filter(|word| word.len() >= RANDOM).peekable();
+        if long.peek().is_none() {
+            return false;
+        }
+        let random: usize = long.filter(|word| is_random(word)).map(str::len).sum();
+        let hex: usize = self.hex.find_iter(text).map(|found| found.len()).sum();
         2 * hex.max(random) > text.chars().filter(|c| !c.is_whitespace()).count()
     }
 }
 
-/// Letters of both cases and digits in disorder, as base64 and the names of stored objects have them.
+/// Letters of both cases and digits in disorder, as base64 and the names of stored objects have them; of a long word.
 fn is_random(word: &str) -> bool {
     let class = |byte: u8| match byte {
         b'0'..=b'9' => 0,
@@ -157,14 +164,14 @@ fn is_random(word: &str) -> bool {
     };
     let changes = word.as_bytes().windows(2).filter(|two| class(two[0]) != class(two[1])).count();
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
-    word.len() >= RANDOM && digits >= 2 && 3 * changes >= word.len()
+    digits >= 2 && 3 * changes >= word.len()
 }
 
 /// Share of letters, with their accents and vowel signs, among the characters that are no spaces.
 fn letters(text: &str) -> f64 {
     let mut counts = [0_u32; 2];
     for c in text.chars().filter(|c| !c.is_whitespace()) {
-        counts[0] += u32::from(c.is_alphabetic() || is_combining_mark(c));
+        counts[0] += u32::from(c.is_alphabetic() || (!c.is_ascii() && is_combining_mark(c)));
         counts[1] += 1;
     }
     f64::from(counts[0]) / f64::from(counts[1].max(1))

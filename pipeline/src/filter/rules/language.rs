@@ -1,7 +1,9 @@
 //! `language`: the language of a text, detected or as its page declares it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use fasttext::FastText;
 use isolang::Language as Iso;
@@ -9,7 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Site, Trouble, bad_texts};
 use crate::Error;
+use crate::filter::detect::detect;
 use crate::filter::judge::Catcher;
+
+/// The usual codes of whatlang's languages, by their numbers.
+static CODES: LazyLock<Vec<Option<&'static str>>> =
+    LazyLock::new(|| whatlang::Lang::all().iter().map(|lang| iso(lang.code())).collect());
 
 /// What is done with a text whose language is not known: too short, no letters, below the confidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +70,7 @@ impl Language {
     pub(super) fn catcher(&self, site: &mut Site<'_>) -> Result<Catcher, Trouble> {
         let unlike = |code: &String| Trouble::Wrong(format!("`{code}` is no ISO 639 code of a language"));
         let keep = self.keep.iter().map(|code| iso(code).ok_or_else(|| unlike(code)));
-        let keep: Vec<String> = keep.collect::<Result<_, _>>()?;
+        let keep: Vec<&str> = keep.collect::<Result<_, _>>()?;
         if keep.is_empty() {
             return Err(Trouble::Wrong("name the languages: keep = [\"en\", \"ru\"]".to_owned()));
         }
@@ -75,7 +82,7 @@ impl Language {
         let detector = if self.detect { Detector::open(model)? } else { Detector::Declared };
         let (confidence, unknown) = (self.confidence, self.unknown);
         Ok(bad_texts(column, move |text| match detector.language(text) {
-            Some((code, sure)) if sure >= confidence => !keep.contains(&code),
+            Some((code, sure)) if sure >= confidence => !keep.contains(&&*code),
             _ => unknown == Unknown::Drop,
         }))
     }
@@ -100,26 +107,27 @@ impl Detector {
     }
 
     /// The code of a text's language, and how sure it is.
-    fn language(&self, text: &str) -> Option<(String, f64)> {
+    fn language(&self, text: &str) -> Option<(Cow<'static, str>, f64)> {
         match self {
             Self::Whatlang => {
-                let info = whatlang::detect(text)?;
-                Some((iso(info.lang().code())?, info.confidence()))
+                let (lang, sure) = detect(text)?;
+                Some((CODES.get(lang as usize).copied()??.into(), sure))
             }
             Self::FastText(model) => {
                 // A line break would end the text.
                 let line = text.replace(['\n', '\r'], " ");
                 let found = model.predict(&line, 1, 0.0).into_iter().next()?;
                 let label = found.label.trim_start_matches("__label__");
-                Some((iso(label).unwrap_or_else(|| label.to_owned()), f64::from(found.prob)))
+                let code = iso(label).map_or_else(|| label.to_owned().into(), Cow::Borrowed);
+                Some((code, f64::from(found.prob)))
             }
-            Self::Declared => Some((iso(text)?, 1.0)),
+            Self::Declared => Some((iso(text)?.into(), 1.0)),
         }
     }
 }
 
 /// The usual code of a language: two letters where it has them, languages that one word covers as one.
-fn iso(code: &str) -> Option<String> {
+fn iso(code: &str) -> Option<&'static str> {
     let code = code.trim().split(['-', '_']).next()?.to_ascii_lowercase();
     let language = Iso::from_639_1(&code).or_else(|| Iso::from_639_3(&code))?;
     Some(match language.to_639_1().unwrap_or_else(|| language.to_639_3()) {
@@ -129,7 +137,6 @@ fn iso(code: &str) -> Option<String> {
         "azj" => "az",
         other => other,
     })
-    .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -176,6 +183,7 @@ mod tests {
     fn every_language_of_the_detector_has_a_code() {
         for lang in whatlang::Lang::all() {
             assert!(iso(lang.code()).is_some_and(|code| code.len() == 2 || lang.code().len() == 3), "{lang}");
+            assert_eq!(CODES[*lang as usize], iso(lang.code()));
         }
         assert_eq!(
             [iso("cmn"), iso("zh-TW"), iso("nob"), iso("no")].map(Option::unwrap),

@@ -133,7 +133,8 @@ fn pair(a: char, b: char) -> u32 {
 
 /// Symbols of the middle of the code pages that seldom touch letters or each other.
 fn is_odd(c: char) -> bool {
-    "€‚ƒ†‡ˆ‰‹•˜›¡¢£¤¥¦§¨¬\u{ad}¯±²³´µ¶·¸¹¼½¾¿".contains(c)
+    let latin = matches!(c, '¡'..='¨' | '¬'..='\u{ad}' | '¯' | '±'..='¹' | '¼'..='¿');
+    latin || matches!(c, '€' | '‚' | 'ƒ' | '†' | '‡' | 'ˆ' | '‰' | '‹' | '•' | '˜' | '›')
 }
 
 /// Points for the first two bytes of a character of UTF-8, as the wrong readers show them.
