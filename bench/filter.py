@@ -1,89 +1,132 @@
 #!/usr/bin/env python3
-"""How long `pipeline filter` takes over many rows of metadata, and in how much memory.
+"""How long `pipeline filter` takes over many rows of metadata, and in how much memory; writes a section of RESULTS.md.
 
-    python3 bench/filter.py [--rows 10000000] [--cache ~/.cache/troika/bench] [--profile release]
+    python3 bench/filter.py                                        # builds, makes ten million rows once, measures
+    python3 bench/filter.py --language-model lid.176.ftz           # DataComp's filter with its own detector too
+    python3 bench/filter.py --rows 20000 --profile dev --quick     # small and once, prints and writes nothing
 
-The rows come from `pipeline/examples/filter_rows.rs`: URL, caption, sizes and a score, in shards of half a million. Each set
-of rules runs three times into a new folder; the table has the median. The time is the whole program's, the memory is
-what the kernel says was resident at most.
+The rows come from `pipeline/examples/filter_rows.rs`: the same each time, made up, in ten languages, with what crawls
+meet: file names, templates, mojibake, entities, missing captions. See bench/README.md.
 """
 import argparse
+import hashlib
 import json
 import os
 import pathlib
 import shutil
-import statistics
-import subprocess
 import sys
-import time
+import tempfile
 
 import results
+from crawling import measure
 
-SETS = {
-    "sizes, a score, lengths": """rules=[
-        {kind="side", min=200}, {kind="aspect", max=3}, {kind="column", column="clip_score", min=0.28},
-        {kind="characters", min=6}, {kind="words", min=3, by="spaced"}]""",
-    "every text rule but languages": """rules=[
-        {kind="mojibake"}, {kind="unicode"}, {kind="characters", min=5}, {kind="words", min=2},
-        {kind="caption-shape"}, {kind="regex", column="url", refuse='(?i)\\.(svg|gif)\\b'},
-        {kind="blocked-domains", domains=["host7.example"]}, {kind="blocked-words", words=["vintage poster"]}]""",
-    "repeated captions": """rules=[{kind="repeated", max=100}]""",
-    "datacomp-basic (languages by whatlang)": "preset=datacomp-basic",
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "troika" / "bench"
+SECONDS, MEBIBYTES = 30, 1024
+LISTS = {
+    "configs/filter.toml": ["configs/filter.toml"],
+    "datacomp-basic": ["--preset", "datacomp-basic"],
+    "laion": ["--preset", "laion"],
 }
 
 
-def make(bin, folder, rows):
-    """The table, made once for each number of rows."""
-    done = folder / "made"
-    if not done.exists():
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=10_000_000, metavar="N", help="[10000000]")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each list of rules [3]")
+    parser.add_argument("--language-model", type=pathlib.Path, metavar="FILE", help="a fastText model, for one more list")
+    parser.add_argument("--quick", action="store_true", help="one round, RESULTS.md stays as it is")
+    parser.add_argument("--profile", default="release", help="[release]")
+    parser.add_argument("--programs", type=pathlib.Path, metavar="DIR", help="take the programs from here, do not build")
+    parser.add_argument("--built", default="not said how", metavar="TEXT", help="how those programs were built")
+    parser.add_argument("--cache", type=pathlib.Path, default=CACHE, metavar="DIR", help=f"[{CACHE}]")
+    return parser.parse_args()
+
+
+def programs(args):
+    """The folder of `pipeline` and of `examples/filter_rows`."""
+    if args.programs:
+        return args.programs.resolve()
+    return results.build("-p", "pipeline", "--bin", "pipeline", "--example", "filter_rows", profile=args.profile)
+
+
+def made(program, cache, rows):
+    """The folder of the table, which is written on the first call."""
+    source = (results.ROOT / "pipeline" / "examples" / "filter_rows.rs").read_bytes()
+    folder = cache / f"filter-{rows}-{hashlib.sha256(source).hexdigest()[:8]}"
+    if not (folder / "made").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([str(bin / "examples" / "filter_rows"), str(folder), str(rows)], check=True)
-        done.touch()
-    return sum(shard.stat().st_size for shard in folder.glob("*.parquet"))
+        ran = measure.run([program, folder, rows], cache, limit=3600)
+        if not ran.ok:
+            sys.exit(f"the rows were not made: {ran.said}")
+        (folder / "made").touch()
+    return folder
 
 
-def measure(command):
-    """Seconds, peak memory in MiB, and the last JSON line of a command."""
-    started = time.monotonic()
-    child = subprocess.Popen(command, cwd=results.ROOT, stdout=subprocess.PIPE)
-    said = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"failed: {' '.join(command)}")
-    return time.monotonic() - started, usage.ru_maxrss / 1024, json.loads(said.splitlines()[-1])
+def filtered(program, flags, table, scratch, threads):
+    """One run into a new folder: what it cost, its summary, a digest of all that it wrote."""
+    out = scratch / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    source = [] if flags[0].endswith(".toml") else [str(table)]
+    sets = ["--set", f"input={table}"] if not source else []
+    command = [program, "filter", *source, *flags, *sets, "--out", out, "--threads", threads, "--json", "-q"]
+    ran = measure.run(command, scratch)
+    if not ran.ok:
+        sys.exit(f"exit code {ran.code}: {' '.join(map(str, command))}\n{ran.said}")
+    digest = hashlib.sha256()
+    for path in sorted([*out.glob("*.parquet"), out / "manifest.json"]):
+        digest.update(path.name.encode())
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return ran, json.loads(ran.said.splitlines()[-1]), digest.hexdigest()
+
+
+def measured(name, program, flags, table, args, scratch):
+    """The lines of a list of rules; an outcome that depends on the threads is an error, not a result."""
+    runs = [filtered(program, flags, table, scratch, 2) for _ in range(args.rounds)]
+    alone = filtered(program, flags, table, scratch, 1)
+    if len({digest for _, _, digest in [*runs, alone]}) != 1:
+        sys.exit(f"{name}: the outcome is not the same with 1 and 2 threads")
+    summary, costs = alone[1], [ran for ran, _, _ in runs]
+    cpu = [ran.cpu for ran in costs]
+    per_row = [1e6 * seconds / args.rows for seconds in cpu]
+    peak = max(ran.peak for ran in costs) / 2**20
+    return [
+        [name, "rules, rows kept", "", f"{len(summary['funnel']['rules'])}, {100 * summary['rows'] / args.rows:.1f} %"],
+        ["", "wall, 2 threads", f"under {SECONDS} s", f"{measure.spread(ran.wall for ran in costs)} s"],
+        ["", "CPU", "", f"{measure.spread(cpu)} s, {measure.spread(per_row, '{:.2f}')} µs a row"],
+        ["", "peak memory", f"under {MEBIBYTES:,} MiB", f"{peak:.0f} MiB"],
+        ["", "wall, 1 thread", "the same bytes", f"{alone[0].wall:.1f} s, the same bytes"],
+    ]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--profile", default="release")
-    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path.home() / ".cache" / "troika" / "bench")
-    parser.add_argument("--print", action="store_true", help="print the section instead of writing it")
-    args = parser.parse_args()
-    bin = results.build("-p", "pipeline", "--bin", "pipeline", "--example", "filter_rows", profile=args.profile)
-    table, out = args.cache / f"filter-{args.rows}", args.cache / "filter-out"
-    size = make(bin, table, args.rows)
-    lines = []
-    for name, rules in SETS.items():
-        times, peaks = [], []
-        for _ in range(args.runs):
-            shutil.rmtree(out, ignore_errors=True)
-            command = [str(bin / "pipeline"), "filter", str(table), "--out", str(out), "--json", "--set", rules]
-            seconds, peak, summary = measure(command)
-            times.append(seconds)
-            peaks.append(peak)
-        kept = f"{100 * summary['rows'] / summary['rows_read']:.0f} %"
-        lines.append([name, kept, "under 30 s, 1,024 MiB", f"{statistics.median(times):.1f} s", f"{max(peaks):.0f} MiB"])
-    shutil.rmtree(out, ignore_errors=True)
-    about = (
-        f"{results.processor()}, {results.profile(args.profile)}, {args.rows:,} rows of metadata ({size >> 20} MiB of "
-        f"Parquet), median of {args.runs} runs. `python3 bench/filter.py`."
-    )
+    args = arguments()
+    args.rounds = 1 if args.quick else args.rounds
+    args.cache.mkdir(parents=True, exist_ok=True)
+    folder = programs(args)
+    table = made(folder / "examples" / "filter_rows", args.cache, args.rows)
+    lists = dict(LISTS)
+    if args.language_model:
+        model = str(args.language_model.resolve())
+        lists[f"datacomp-basic, {args.language_model.name}"] = ["--preset", "datacomp-basic", "--language-model", model]
+    scratch, lines = pathlib.Path(tempfile.mkdtemp(prefix="bench-filter-", dir=args.cache)), []
+    try:
+        for name, flags in lists.items():
+            lines += measured(name, folder / "pipeline", flags, table, args, scratch)
+            print(*(" | ".join(line) for line in lines[-5:]), sep="\n", file=sys.stderr, flush=True)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    size = sum(shard.stat().st_size for shard in table.glob("*.parquet")) >> 20
+    built = f"programs built with {args.built}" if args.programs else results.profile(args.profile)
+    facts = [
+        results.processor(), built, f"{args.rows:,} made-up rows ({size:,} MiB of Parquet), runs of each: {args.rounds}",
+        f"load average at the end {os.getloadavg()[0]:.1f}. `python3 bench/filter.py`.",
+    ]
     title = "Filter: rows of metadata"
-    section = results.section(title, about, ["rules", "kept", "asked", "time", "peak memory"], lines)
-    print(section) if args.print else results.replace(title, section)
+    text = results.section(title, "; ".join(facts), ["rules", "what", "asked", "measured"], lines)
+    print(text)
+    if not args.quick:
+        results.replace(title, text)
 
 
 if __name__ == "__main__":
