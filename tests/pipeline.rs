@@ -5,6 +5,8 @@
 mod bucket;
 #[path = "pipeline/desk.rs"]
 mod desk;
+#[path = "pipeline/filter.rs"]
+mod filter;
 #[path = "pipeline/hosts.rs"]
 mod hosts;
 #[path = "pipeline/images.rs"]

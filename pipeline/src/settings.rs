@@ -90,12 +90,30 @@ fn guilty<T: DeserializeOwned>(mut table: Table, sets: &[String], error: &toml::
 fn located(file: &str, text: &str, error: &toml::de::Error) -> Error {
     let place = match error.span() {
         Some(span) => {
-            let (line, column) = line_and_column(text, span.start);
+            let (line, column) = line_and_column(text, place_of(text, span.start, error.message()));
             format!("{file}:{line}:{column}")
         }
         None => file.to_owned(),
     };
     config_error(place, error.message())
+}
+
+/// Where an error lies. One in a table whose `kind` says what else it has is known to lie in that table only: then the
+/// first line of the table that has the unknown key or value is the place.
+fn place_of(text: &str, start: usize, message: &str) -> usize {
+    let (Some(word), Some(rest)) = (message.split('`').nth(1), text.get(start..)) else { return start };
+    let mut place = start;
+    for line in rest.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        let key = line.trim_start().strip_prefix(word).is_some_and(|rest| rest.trim_start().starts_with('='));
+        match line.find(&format!("\"{word}\"")) {
+            _ if message.starts_with("unknown field") && key => return place + indent,
+            Some(value) if message.starts_with("unknown variant") => return place + value,
+            _ if place > start && line.starts_with('[') => break,
+            _ => place += line.len(),
+        }
+    }
+    start
 }
 
 /// 1-based line and column (in characters) of a byte offset.
@@ -120,7 +138,12 @@ fn config_error(place: String, message: &str) -> Error {
 
 /// The known name nearest to a misspelt one, if any is near enough to be worth saying.
 pub fn suggest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
-    let score = |name: &str| strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase());
+    let wrong = wrong.to_lowercase();
+    // Of short words the first measure sees no likeness once two letters have changed places.
+    let score = |name: &str| match (name.to_lowercase(), wrong.len()) {
+        (name, 3..) if strsim::osa_distance(&wrong, &name) == 1 => 1.0,
+        (name, _) => strsim::jaro_winkler(&wrong, &name),
+    };
     known
         .iter()
         .copied()
@@ -189,6 +212,13 @@ mod tests {
         assert!(text.ends_with("c.toml:4:3: unknown key `timout`; known: timeout, allow, mode"), "{text}");
         assert_eq!(error.hint().unwrap(), "did you mean `timeout`?");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn names_near_by_are_suggested_and_others_are_not() {
+        let near = |wrong| suggest(wrong, &["min", "max", "columns"]);
+        assert_eq!([near("mni"), near("colums"), near("MAX")], [Some("min"), Some("columns"), Some("max")]);
+        assert_eq!([near("xyz"), near("m")], [None, None]);
     }
 
     #[test]

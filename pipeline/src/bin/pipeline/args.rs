@@ -8,6 +8,7 @@ use pipeline::cli::Common;
 use pipeline::crawl::{ListFormat, OutputFormat};
 use pipeline::unit::Selection;
 
+use crate::filter::Filter;
 use crate::image_flags::{self, ImageFlags};
 use crate::img2dataset::Img2dataset;
 
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Crawl(Box<Crawl>),
     /// Show what a crawl would do: rows, units, hosts, bytes and time
     Plan(Box<Crawl>),
+    /// Keep the rows of pair shards or link tables that rules want, and the others apart
+    Filter(Box<Filter>),
     /// Show a folder of shards (schema, counts, sizes), a shard, or the effective config
     Show(Show),
     /// Show which units of a folder are done
@@ -209,7 +212,6 @@ impl Crawl {
 
     /// The flags as settings, then the `--set`s, which win.
     pub(crate) fn sets(&self) -> Vec<String> {
-        let text = |value: &String| toml::Value::from(value.as_str()).to_string();
         let list =
             |values: &[String]| (!values.is_empty()).then(|| toml::Value::from(values.to_vec()).to_string());
         let name =
@@ -222,26 +224,26 @@ impl Crawl {
             ("input.urls", self.inputs()),
             ("input.format", name(self.input_format.and_then(|format| format.to_possible_value()))),
             ("input.retry_failed", retry),
-            ("output.path", self.out.as_ref().map(text).or_else(|| defaults.map(|()| "images".to_owned()))),
+            ("output.path", self.out.as_deref().map(text).or_else(|| defaults.map(|()| "images".to_owned()))),
             ("output.format", name(format.and_then(|format| format.to_possible_value()))),
             ("output.shard_digits", self.shard_digits.map(|n| n.to_string())),
             ("output.rows_per_unit", self.rows_per_unit.map(|n| n.to_string())),
-            ("input.url_col", self.url_col.as_ref().map(text)),
-            ("input.caption_col", self.caption_col.as_ref().map(text)),
+            ("input.url_col", self.url_col.as_deref().map(text)),
+            ("input.caption_col", self.caption_col.as_deref().map(text)),
             ("input.columns", list(&self.columns())),
-            ("input.bbox_col", self.bbox_col.as_ref().map(text)),
+            ("input.bbox_col", self.bbox_col.as_deref().map(text)),
             ("net.concurrency", self.concurrency.map(|n| n.to_string())),
             ("net.timeout", self.timeout.map(|s| toml::Value::from(s).to_string())),
             ("net.per_host", self.per_host.map(|n| n.to_string())),
             ("net.retries", self.retries.map(|n| n.to_string())),
             ("net.allow", list(&self.allow)),
-            ("manners.contact", self.contact.as_ref().map(text)),
+            ("manners.contact", self.contact.as_deref().map(text)),
             ("manners.robots", self.no_robots.then(|| "false".to_owned())),
-            ("manners.user_agent_token", self.user_agent_token.as_ref().map(text)),
+            ("manners.user_agent_token", self.user_agent_token.as_deref().map(text)),
             ("manners.directives", self.disallowed_header_directives.as_deref().map(words)),
             ("net.dns", self.dns()),
             ("net.ignore_ssl_certificate", self.ignore_ssl_certificate.map(|on| on.to_string())),
-            ("run.prometheus", self.prometheus.as_ref().map(text)),
+            ("run.prometheus", self.prometheus.as_deref().map(text)),
             ("run.threads", self.threads.map(|n| n.to_string())),
         ];
         let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
@@ -266,10 +268,15 @@ impl Crawl {
     fn dns(&self) -> Option<String> {
         match self.dns.as_slice() {
             [] => None,
-            [word] => Some(toml::Value::from(word.as_str()).to_string()),
+            [word] => Some(text(word)),
             servers => Some(toml::Value::from(servers.to_vec()).to_string()),
         }
     }
+}
+
+/// A word as a TOML string.
+pub(crate) fn text(word: &str) -> String {
+    toml::Value::from(word).to_string()
 }
 
 /// Whether a path names a config file.

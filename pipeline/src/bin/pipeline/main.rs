@@ -3,11 +3,13 @@
 mod args;
 mod commands;
 mod doctor;
+mod filter;
 mod image_flags;
 mod img2dataset;
 mod preview;
 mod show;
 mod spelling;
+mod stage;
 
 use std::process::ExitCode;
 
