@@ -9,6 +9,7 @@
 //! | [`io_failure`] | what a full disk or a missing file means for a program |
 //! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
+//! | `dedup` (feature `crawl`) | pair shards or link tables → the same without duplicates |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
@@ -16,6 +17,8 @@ pub mod atomic;
 pub mod cli;
 #[cfg(feature = "crawl")]
 pub mod crawl;
+#[cfg(feature = "crawl")]
+pub mod dedup;
 mod error;
 pub mod interrupt;
 pub mod io_failure;
