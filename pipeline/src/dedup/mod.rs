@@ -69,6 +69,7 @@ const HASHES: &str = "_hashes";
 /// A bad config or input, another plan in the output folder, a store that fails, an interrupt. Rows that cannot be
 /// compared are no error: they stay.
 pub fn run(config: &DedupConfig, options: &RunOptions) -> Result<DedupSummary> {
+    config.validate()?;
     let progress = Progress::start(options.style, "rows", None, 0);
     progress.message("looking at the shards");
     let done = Job::new(config).and_then(|job| job.run(options, &progress));
@@ -82,6 +83,7 @@ pub fn run(config: &DedupConfig, options: &RunOptions) -> Result<DedupSummary> {
 /// # Errors
 /// Those of [`run`].
 pub fn hash_units(config: &DedupConfig, options: &RunOptions) -> Result<StageSummary> {
+    config.validate()?;
     let progress = Progress::start(options.style, "rows", None, 0);
     let done = Job::new(config).and_then(|mut job| job.hash(options, &progress));
     progress.finish();
@@ -103,7 +105,6 @@ struct Job<'a> {
 
 impl<'a> Job<'a> {
     fn new(config: &'a DedupConfig) -> Result<Self> {
-        config.validate()?;
         refuse_same_place(&config.input.path, &config.output.path)?;
         let table = Table::open(&config.input.path)?;
         let mut report = Report { version: 1, ..Report::default() };

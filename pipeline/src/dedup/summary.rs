@@ -96,7 +96,8 @@ impl DedupSummary {
             let classes = SIZES.iter().filter_map(|(_, name)| Some((name, report.sizes.get(*name)?)));
             let classes: Vec<_> = classes.map(|(name, count)| format!("{count} of {name}")).collect();
             let (clusters, largest) = (report.clusters, report.largest);
-            lines.push(format!("{clusters} clusters: {} rows; the largest {largest}", classes.join(", ")));
+            lines
+                .push(format!("{clusters} clusters: {} rows; the largest has {largest}", classes.join(", ")));
         }
         if report.unreadable > 0 {
             lines.push(format!("{} stored pictures cannot be decoded: they stay", report.unreadable));
