@@ -2,7 +2,8 @@
 
     python copies.py PHOTOS OUT
 
-Each photo is first brought to 1024 pixels: `NAME--original.png`. Every other file is made from that one.
+Each photo is first brought to 1024 pixels: `original/NAME--original.png`. Every other file, `KIND/NAME--KIND.FORMAT`, is made
+from that one. What is of one colour all over, to the eye (wallpapers that are transparent but for a pattern in white), is no photo.
 """
 import pathlib
 import sys
@@ -10,6 +11,8 @@ import sys
 from PIL import Image, ImageEnhance, ImageOps
 
 SIDE = 1024
+# Nothing is to be seen where the values of each colour differ by no more than that.
+BLANK = 7
 
 
 def original(path):
@@ -73,19 +76,25 @@ OTHERS = {
     "5 % cropped from each side": (lambda photo: cropped(photo, 0.05), PNG),
     "mirrored": (ImageOps.mirror, PNG),
 }
+KINDS = {**ASKED, **OTHERS}
+ORIGINAL = "original"
 
 
 def main(photos, out):
-    out.mkdir(parents=True, exist_ok=True)
+    for kind in [ORIGINAL, *KINDS]:
+        (out / kind).mkdir(parents=True)
     for path in sorted(photos.iterdir()):
         if path.suffix not in (".jpg", ".png", ".webp"):
             continue
         photo = original(path)
+        if all(high - low <= BLANK for low, high in photo.getextrema()):
+            print(f"left out, of one colour: {path.name}")
+            continue
         # Names must differ without their ending.
         name = path.name.replace(".", "_")
-        photo.save(out / f"{name}--original.png")
-        for kind, (copy, how) in {**ASKED, **OTHERS}.items():
-            copy(photo).save(out / f"{name}--{kind}.{how['format'].lower()}", **how)
+        photo.save(out / ORIGINAL / f"{name}--{ORIGINAL}.png")
+        for kind, (copy, how) in KINDS.items():
+            copy(photo).save(out / kind / f"{name}--{kind}.{how['format'].lower()}", **how)
 
 
 if __name__ == "__main__":

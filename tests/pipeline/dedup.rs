@@ -6,25 +6,31 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use pipeline::pairs::Table;
-use pipeline::picture::{
-    DecodeOptions, EncodeOptions, Picture, ResizeMode, ResizeOptions, decode, encode, resize,
-};
+use pipeline::picture::{EncodeOptions, Interpolation, Picture, ResizeMode, ResizeOptions, encode, resize};
 use serde_json::Value;
 
-use crate::desk::{Desk, picture, text, told};
+use crate::desk::{Desk, text, told};
+
+/// Soft blobs of colour that differ from number to number: like photos, they keep their looks when made smaller.
+fn blobs(n: u32, side: u32) -> Picture {
+    let value = |i: u32| ((n * 977 + i * 131).wrapping_mul(2_654_435_761) >> 24).to_le_bytes()[0];
+    let cells = Picture::new(8, 8, (0..8 * 8 * 3).map(value).collect()).unwrap();
+    let options = ResizeOptions {
+        mode: ResizeMode::KeepRatio,
+        size: side,
+        upscale: Interpolation::Cubic,
+        ..ResizeOptions::default()
+    };
+    resize(cells, &options).unwrap()
+}
 
 /// A crawl of images that are there: each of `count` pictures twice, the second time smaller and as a JPEG.
 fn crawled(desk: &Desk, count: u32, flags: &[&str]) {
     for n in 0..count {
-        let noise = decode(&picture(n), &DecodeOptions::default()).unwrap();
-        let scaled = |picture: &Picture, mode, size| {
-            resize(picture.clone(), &ResizeOptions { mode, size, ..ResizeOptions::default() }).unwrap()
-        };
-        // Soft blobs of colour keep their looks when they are made smaller.
-        let blobs = scaled(&noise, ResizeMode::CenterCrop, 8);
-        let [large, small] = [300, 200].map(|side| scaled(&blobs, ResizeMode::KeepRatio, side));
-        desk.write(&format!("photos/{n:04}-large.png"), encode(&large, &EncodeOptions::png()).unwrap());
-        desk.write(&format!("photos/{n:04}-small.jpg"), encode(&small, &EncodeOptions::default()).unwrap());
+        let [large, small] = [(300, EncodeOptions::png()), (200, EncodeOptions::default())]
+            .map(|(side, format)| encode(&blobs(n, side), &format).unwrap());
+        desk.write(&format!("photos/{n:04}-large.png"), large);
+        desk.write(&format!("photos/{n:04}-small.jpg"), small);
         desk.write(&format!("photos/{n:04}-small.txt"), format!("small {n}"));
     }
     let mut arguments = vec!["crawl", "photos", "--out", "pairs", "--image-size", "128", "-q"];
@@ -56,11 +62,18 @@ fn copies_of_a_crawl_are_found_and_told() {
     crawled(&desk, 6, &["--rows-per-unit", "5"]);
     let output = dedup(&desk, "unique", &[]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    assert_snapshot!(said(&output.stderr), @"");
+    assert_snapshot!(said(&output.stderr), @r"
+    12 rows: kept 6 (50.0 %), near 6 (50.0 %)
+    6 clusters: 6 of 2 rows; the largest has 2
+    ");
     let table = Table::open(desk.path("unique").to_str().unwrap()).unwrap();
     assert_eq!((table.rows(), table.shards().len()), (6, 3));
     let again = dedup(&desk, "unique", &[]).output().unwrap();
-    assert_snapshot!(said(&again.stderr), @"");
+    assert_snapshot!(said(&again.stderr), @r"
+    all 3 units already done
+    12 rows: kept 6 (50.0 %), near 6 (50.0 %)
+    6 clusters: 6 of 2 rows; the largest has 2
+    ");
     assert_eq!(desk.run(&["finish", "unique"]).status.code(), Some(0));
     assert_eq!(desk.pairs("unique").len(), 6, "tokenize reads them");
 }
@@ -106,12 +119,40 @@ fn flags_are_settings_and_a_config_file_says_the_same() {
 fn usage_errors_exit_with_2_and_say_what_is_meant() {
     let desk = Desk::new();
     desk.write("empty/notes.txt", "nothing");
-    assert_snapshot!(told(&desk.run(&["dedup", "pairs"])), @"");
-    assert_snapshot!(told(&desk.run(&["dedup", "empty", "--out", "out", "-q"])), @"");
-    assert_snapshot!(told(&desk.run(&["dedup", "empty", "--out", "out", "--set", "near.distanse=3"])), @"");
-    assert_snapshot!(told(&desk.run(&["dedup", "empty", "--out", "out", "--distance", "12"])), @"");
+    assert_snapshot!(told(&desk.run(&["dedup", "pairs"])), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: output.path: no output folder given
+    hint: add --out data/unique
+    ");
+    assert_snapshot!(told(&desk.run(&["dedup", "empty", "--out", "out", "-q"])), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: empty: no shards here
+    hint: has the crawl committed a unit yet? output.format = "dummy" writes none
+    "#);
+    assert_snapshot!(told(&desk.run(&["dedup", "empty", "--out", "out", "--set", "near.distanse=3"])), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: --set near.distanse=3: unknown key `distanse`; known: distance, link
+    hint: did you mean `distance`?
+    ");
+    assert_snapshot!(told(&desk.run(&["dedup", "empty", "--out", "out", "--distance", "12"])), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: near.distance: lies between 0 and 8
+    ");
     crawled(&desk, 1, &[]);
-    assert_snapshot!(told(&dedup(&desk, "out", &["--against", "absent", "-q"]).output().unwrap()), @"");
+    assert_snapshot!(told(&dedup(&desk, "out", &["--against", "absent", "-q"]).output().unwrap()), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: absent: No such file or directory (os error 2)
+    ");
     assert_eq!(desk.names("out"), [""; 0], "nothing was made");
 }
 

@@ -50,7 +50,7 @@ pub(crate) struct Dedup {
         help_heading = "Comparison"
     )]
     stages: Vec<Stage>,
-    /// Most bits of 64 in which hashes of near pictures differ, 0 to 8 [4]
+    /// Most bits of 64 in which hashes of near pictures differ, 0 to 8 [6]
     #[arg(long, value_name = "BITS", help_heading = "Comparison")]
     distance: Option<u32>,
     /// representative: all near to the kept picture; single: to any other [representative]
