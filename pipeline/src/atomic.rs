@@ -124,6 +124,13 @@ fn remove(temporary: &Path) {
     drop(std::fs::remove_file(temporary));
 }
 
+/// Whether `name` is a temporary name of a file, which a kill has left if nobody writes it now.
+#[cfg(feature = "crawl")]
+pub(crate) fn is_temporary_of(name: &str, file: &str) -> bool {
+    let rest = name.strip_prefix('.').and_then(|name| name.strip_prefix(file));
+    rest.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(TEMPORARY))
+}
+
 /// Unlike any other: processes in containers share their ids, so the clock is part of the name.
 fn temporary_name(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);

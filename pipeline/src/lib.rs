@@ -10,6 +10,7 @@
 //! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
 //! | `filter` (feature `crawl`) | shards or links → those that the rules keep |
+//! | `dedup` (feature `crawl`) | pair shards or link tables → the same without duplicates |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
@@ -17,6 +18,8 @@ pub mod atomic;
 pub mod cli;
 #[cfg(feature = "crawl")]
 pub mod crawl;
+#[cfg(feature = "crawl")]
+pub mod dedup;
 mod error;
 #[cfg(feature = "crawl")]
 pub mod filter;

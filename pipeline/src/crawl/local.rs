@@ -39,6 +39,12 @@ impl Stored {
         Ok(Body { bytes, held })
     }
 
+    /// Reads the image here and now, whatever its size.
+    pub(super) fn now(self) -> Result<Bytes, Failure> {
+        let length = self.length()?;
+        self.bytes(length)
+    }
+
     fn length(&self) -> Result<u64, Failure> {
         match self {
             Self::File(source) => source.bytes().map_err(unreadable),

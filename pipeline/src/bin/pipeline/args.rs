@@ -8,6 +8,7 @@ use pipeline::cli::Common;
 use pipeline::crawl::{ListFormat, OutputFormat};
 use pipeline::unit::Selection;
 
+use crate::dedup::Dedup;
 use crate::filter::Filter;
 use crate::image_flags::{self, ImageFlags};
 use crate::img2dataset::Img2dataset;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Plan(Box<Crawl>),
     /// Keep the rows of pair shards or link tables that rules want, and the others apart
     Filter(Box<Filter>),
+    /// Drop rows whose URL or picture is there already, placeholders, and pictures of evaluation sets
+    Dedup(Dedup),
     /// Show a folder of shards (schema, counts, sizes), a shard, or the effective config
     Show(Show),
     /// Show which units of a folder are done

@@ -13,6 +13,7 @@ use pipeline::{Error, Result, interrupt};
 use serde_json::{Value, json};
 
 use crate::args::{Arguments, Command, Crawl, Explain, Folder};
+use crate::dedup::dedup;
 use crate::doctor::doctor;
 use crate::filter;
 use crate::show::{show, tell};
@@ -23,6 +24,7 @@ pub(crate) fn run(command: Command) -> Result<u8> {
         Command::Crawl(args) => crawl(&args),
         Command::Plan(args) => plan(&args),
         Command::Filter(args) => filter::run(&args),
+        Command::Dedup(args) => dedup(&args),
         Command::Show(args) => show(&args).map(|()| 0),
         Command::Status(args) => status(&args).map(|()| 0),
         Command::Finish(args) => finish_folder(&args),

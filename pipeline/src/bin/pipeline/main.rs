@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod dedup;
 mod doctor;
 mod filter;
 mod image_flags;

@@ -176,7 +176,8 @@ impl Finder<'_> {
     }
 }
 
-fn same_place(a: &str, b: &str) -> bool {
+/// Whether two names are those of one folder or file.
+pub(crate) fn same_place(a: &str, b: &str) -> bool {
     let real = |name: &str| Path::new(name).canonicalize().ok();
     a.trim_end_matches('/') == b.trim_end_matches('/') || real(a).is_some_and(|a| Some(a) == real(b))
 }

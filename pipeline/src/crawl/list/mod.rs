@@ -44,6 +44,7 @@ use crate::settings::suggest;
 use crate::unit::Unit;
 use crate::{Error, Result};
 
+pub(crate) use self::find::same_place;
 pub use self::format::ListFormat;
 pub use self::retry::RetryFailed;
 pub(super) use self::source::Source;
