@@ -23,6 +23,8 @@ mod outputs;
 mod pictures;
 #[path = "pipeline/python.rs"]
 mod python;
+#[path = "pipeline/reshard.rs"]
+mod reshard;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};

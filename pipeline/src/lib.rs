@@ -9,6 +9,7 @@
 //! | [`io_failure`] | what a full disk or a missing file means for a program |
 //! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
+//! | `reshard` (feature `crawl`) | shards cut anew: merged, subset, split, shuffled, sorted |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
@@ -24,6 +25,8 @@ pub mod picture;
 pub mod progress;
 mod python_json;
 pub mod reason;
+#[cfg(feature = "crawl")]
+pub mod reshard;
 pub mod settings;
 pub mod store;
 pub mod unit;

@@ -60,6 +60,7 @@ pub use dns::DnsChoice;
 pub use doctor::{Check, Verdict, examine};
 use engine::{Engine, Parts};
 pub use estimate::Estimate;
+pub(crate) use list::list_column;
 use list::{Columns, ListFile};
 pub use list::{ListFormat, RetryFailed};
 pub use manners::MannersConfig;

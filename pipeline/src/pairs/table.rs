@@ -5,15 +5,16 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use super::PairShard;
+use super::beside::Beside;
 use super::reader::{builder, image_column, locate, parquet_error};
 use crate::io_failure::{FirstFailure, Watched};
 use crate::store::Store;
@@ -45,7 +46,7 @@ impl Table {
         let (store, shards) = locate(location)?;
         let schema = match shards.first() {
             Some(first) => Arc::clone(builder(&store, &first.name)?.schema()),
-            None => SchemaRef::new(arrow::datatypes::Schema::empty()),
+            None => SchemaRef::new(Schema::empty()),
         };
         Ok(Self { store, shards, schema })
     }
@@ -63,6 +64,11 @@ impl Table {
     /// Rows of all shards.
     pub fn rows(&self) -> u64 {
         self.shards.iter().map(|shard| shard.rows).sum()
+    }
+
+    /// The folder or bucket, as it was named.
+    pub fn location(&self) -> &str {
+        self.store.location()
     }
 
     /// How a shard is called in messages and plans.
@@ -89,6 +95,23 @@ impl Table {
         self.shards.iter().enumerate().map(input).collect()
     }
 
+    /// Columns and rows of a shard, by its footer.
+    pub fn footer(&self, shard: usize) -> Result<(SchemaRef, u64)> {
+        let builder = builder(&self.store, &self.shards[shard].name)?;
+        let rows = builder.metadata().file_metadata().num_rows().cast_unsigned();
+        Ok((Arc::clone(builder.schema()), rows))
+    }
+
+    /// Whether the pictures lie beside the table, in a tar or a folder, where whoever reads the table alone misses them.
+    pub fn pictures_beside(&self) -> Result<bool> {
+        match self.shards.first() {
+            Some(first) if self.image_column().is_none() => {
+                Ok(Beside::find(&self.store, &first.name)?.is_some())
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// The rows of a shard, all columns.
     pub fn scan(&self, shard: usize) -> Result<Scan> {
         self.scan_with(shard, None, None)
@@ -108,8 +131,8 @@ impl Table {
     ) -> Result<Scan> {
         let name = &self.shards[shard].name;
         let mut builder = builder(&self.store, name)?;
-        if builder.schema().fields() != self.schema.fields() {
-            let message = format!("has other columns than {}", self.display(0));
+        if let Some(difference) = difference(&self.schema, builder.schema()) {
+            let message = format!("has other columns than {}: {difference}", self.display(0));
             return Err(Error::input(self.display(shard), message));
         }
         let wanted = |name: &str| columns.is_none_or(|columns| columns.contains(&name));
@@ -119,11 +142,44 @@ impl Table {
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         builder = builder.with_projection(mask).with_batch_size(if pictures { BATCH.0 } else { BATCH.1 });
         if let Some(rows) = rows {
-            builder = builder.with_row_selection(rows);
+            let (groups, rows) = within_groups(builder.metadata(), rows);
+            builder = builder.with_row_groups(groups).with_row_selection(rows);
         }
         let reader = builder.build().map_err(|e| parquet_error(&self.store, name, &e))?;
         Ok(Scan { reader, store: self.store.clone(), name: name.clone() })
     }
+}
+
+/// What a reader of the columns of `expected` would miss or mistake in a file with those of `found`.
+pub(crate) fn difference(expected: &Schema, found: &Schema) -> Option<String> {
+    let missing = expected.fields().iter().find(|field| found.column_with_name(field.name()).is_none());
+    let more = found.fields().iter().find(|field| expected.column_with_name(field.name()).is_none());
+    if let Some(field) = missing {
+        return Some(format!("`{}` is missing", field.name()));
+    }
+    if let Some(field) = more {
+        return Some(format!("`{}` is there too", field.name()));
+    }
+    let other = |(expected, found): (&Arc<Field>, &Arc<Field>)| match expected.name() == found.name() {
+        true if expected.data_type() == found.data_type() => None,
+        true => Some(format!("`{}` is {}, not {}", found.name(), found.data_type(), expected.data_type())),
+        false => Some(format!("`{}` stands in the place of `{}`", found.name(), expected.name())),
+    };
+    expected.fields().iter().zip(found.fields()).find_map(other)
+}
+
+/// The row groups of which something is selected, and what of them: to skip a group, each of its pages would be looked
+/// at.
+fn within_groups(metadata: &ParquetMetaData, mut rows: RowSelection) -> (Vec<usize>, RowSelection) {
+    let (mut groups, mut selected) = (Vec::new(), Vec::new());
+    for (index, group) in metadata.row_groups().iter().enumerate() {
+        let here = rows.split_off(usize::try_from(group.num_rows()).unwrap_or(usize::MAX));
+        if here.selects_any() {
+            groups.push(index);
+            selected.extend(here.iter().copied());
+        }
+    }
+    (groups, RowSelection::from(selected))
 }
 
 /// Iterates over the batches of one shard; after an error it is over.
@@ -238,7 +294,7 @@ fn write_error(name: &str, failure: &FirstFailure, error: &dyn std::fmt::Display
 #[cfg(test)]
 mod tests {
     use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, StringArray};
-    use arrow::datatypes::Int64Type;
+    use arrow::datatypes::{DataType, Int64Type};
     use parquet::arrow::arrow_reader::RowSelector;
 
     use super::*;
@@ -299,6 +355,21 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_selected_over_row_groups_some_of_which_are_left_out() {
+        let all: Vec<_> = (0..50).map(|part| batch(part * 100, 100, true)).collect();
+        let (_folder, table) = folder(&[file(&all)]);
+        let selected = |ranges: &[std::ops::Range<usize>]| {
+            let rows = RowSelection::from_consecutive_ranges(ranges.iter().cloned(), 5000);
+            ids(table.scan_with(0, Some(&["id"]), Some(rows)).unwrap())
+        };
+        assert_eq!(selected(&[998..1002, 3500..3501, 4999..5000]), [998, 999, 1000, 1001, 3500, 4999]);
+        assert_eq!(selected(&[4000..4002]), [4000, 4001]);
+        assert_eq!(selected(&[]), [0; 0]);
+        let none = within_groups(builder(&table.store, "00000.parquet").unwrap().metadata(), vec![].into());
+        assert_eq!(none.0, [0; 0]);
+    }
+
+    #[test]
     fn row_groups_are_small_where_there_are_pictures() {
         let groups = |images| {
             let all: Vec<_> = (0..30).map(|part| batch(part * 100, 100, images)).collect();
@@ -312,6 +383,25 @@ mod tests {
     fn files_of_other_columns_are_refused_by_name() {
         let (_folder, table) = folder(&[file(&[batch(0, 3, true)]), file(&[batch(3, 3, false)])]);
         let error = table.scan(1).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("00001.parquet: has other columns than") && error.contains("00000.parquet"));
+        assert!(error.contains("00001.parquet: has other columns than"), "{error}");
+        assert!(error.ends_with("00000.parquet: `jpg` is missing"), "{error}");
+    }
+
+    #[test]
+    fn columns_are_compared_by_name_type_and_place() {
+        let schema = |fields: &[(&str, DataType)]| {
+            Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>())
+        };
+        let (text, number) = (DataType::Utf8, DataType::Int64);
+        let expected = schema(&[("a", text.clone()), ("b", number.clone())]);
+        let told = |fields: &[(&str, DataType)]| difference(&expected, &schema(fields)).unwrap_or_default();
+        assert_eq!(told(&[("a", text.clone()), ("b", number.clone())]), "");
+        assert_eq!(told(&[("a", text.clone())]), "`b` is missing");
+        let more = [("a", text.clone()), ("b", number.clone()), ("c", text.clone())];
+        assert_eq!(told(&more), "`c` is there too");
+        assert_eq!(told(&[("a", text.clone()), ("b", text.clone())]), "`b` is Utf8, not Int64");
+        assert_eq!(told(&[("b", number), ("a", text)]), "`b` stands in the place of `a`");
+        let strict = Schema::new(vec![Field::new("a", DataType::Utf8, false), expected.field(1).clone()]);
+        assert_eq!(difference(&expected, &strict), None);
     }
 }

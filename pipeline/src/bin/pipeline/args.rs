@@ -10,6 +10,7 @@ use pipeline::unit::Selection;
 
 use crate::image_flags::{self, ImageFlags};
 use crate::img2dataset::Img2dataset;
+use crate::reshard::Reshard;
 
 /// From links to image-text pairs
 #[derive(Parser)]
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Crawl(Box<Crawl>),
     /// Show what a crawl would do: rows, units, hosts, bytes and time
     Plan(Box<Crawl>),
+    /// Cut shards anew: merge, subset, split without leakage, shuffle, sort
+    Reshard(Box<Reshard>),
     /// Show a folder of shards (schema, counts, sizes), a shard, or the effective config
     Show(Show),
     /// Show which units of a folder are done

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Arguments, Command, Crawl, Explain, Folder};
 use crate::doctor::doctor;
+use crate::reshard::reshard;
 use crate::show::{show, tell};
 
 pub(crate) fn run(command: Command) -> Result<u8> {
@@ -21,6 +22,7 @@ pub(crate) fn run(command: Command) -> Result<u8> {
         Command::Crawl(args) if args.dry_run => plan(&args),
         Command::Crawl(args) => crawl(&args),
         Command::Plan(args) => plan(&args),
+        Command::Reshard(args) => reshard(&args),
         Command::Show(args) => show(&args).map(|()| 0),
         Command::Status(args) => status(&args).map(|()| 0),
         Command::Finish(args) => finish_folder(&args),
@@ -67,7 +69,7 @@ fn conclude(common: &Common, summary: &CrawlSummary) -> Result<()> {
 }
 
 /// A versioned JSON line.
-fn record(kind: &str, mut value: Value) -> Result<()> {
+pub(crate) fn record(kind: &str, mut value: Value) -> Result<()> {
     if let Some(object) = value.as_object_mut() {
         let mut line = serde_json::Map::new();
         line.insert("type".to_owned(), kind.into());

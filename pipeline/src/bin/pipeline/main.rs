@@ -6,6 +6,7 @@ mod doctor;
 mod image_flags;
 mod img2dataset;
 mod preview;
+mod reshard;
 mod show;
 mod spelling;
 
