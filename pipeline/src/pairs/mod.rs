@@ -14,6 +14,7 @@ mod key;
 mod reader;
 mod row;
 pub mod sample;
+pub mod sift;
 mod table;
 pub mod tar;
 mod writer;
@@ -34,3 +35,5 @@ pub use writer::PairWriter;
 
 /// Value of the metadata key `troika.format`.
 pub const FORMAT: &str = "pairs/1";
+/// The same for a table of links.
+pub const LINKS: &str = "links/1";

@@ -7,7 +7,7 @@ use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::RowSelection;
 
-use crate::pairs::{FORMAT, Table, difference};
+use crate::pairs::{LINKS, Table, difference};
 use crate::settings::suggest;
 use crate::unit::InputFile;
 use crate::{Error, Result};
@@ -21,7 +21,6 @@ pub(super) struct Source {
     tables: Vec<Table>,
     blocks: Vec<Block>,
     schema: SchemaRef,
-    format: String,
     image: Option<String>,
 }
 
@@ -49,11 +48,10 @@ impl Source {
     pub(super) fn open(paths: &[String]) -> Result<Self> {
         let tables: Vec<Table> = paths.iter().map(|path| Table::open(path)).collect::<Result<_>>()?;
         let Some(first) = tables.first() else { return Err(Error::config("input.paths", "no shards given")) };
-        let format = format_of(first.schema());
         let image = first.image_column().map(str::to_owned);
         let fields = first.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
-        let mut source = Self { tables, blocks: Vec::new(), schema, format, image };
+        let mut source = Self { tables, blocks: Vec::new(), schema, image };
         source.look()?;
         Ok(source)
     }
@@ -61,12 +59,7 @@ impl Source {
     fn look(&mut self) -> Result<()> {
         let mut first = 0;
         for (index, table) in self.tables.iter().enumerate() {
-            if table.pictures_beside()? {
-                let message = "its pictures lie beside its tables, and only tables are read";
-                let cure = "crawl its tars into Parquet first: pipeline crawl 'DIR/*.tar' --out NEW \
-                    --set image.disable_all_reencoding=true";
-                return Err(Error::input(table.location(), message).with_hint(cure));
-            }
+            table.refuse_pictures_beside()?;
             for shard in 0..table.shards().len() {
                 let (schema, rows) = table.footer(shard)?;
                 if let Some(difference) = difference(&self.schema, &schema) {
@@ -98,7 +91,7 @@ impl Source {
 
     /// Value of `troika.format`.
     pub(super) fn format(&self) -> &str {
-        &self.format
+        self.tables.first().map_or(LINKS, Table::format)
     }
 
     /// The column of pictures.
@@ -254,14 +247,4 @@ pub(super) fn texts(batch: &RecordBatch, column: &str) -> Option<StringArray> {
 /// A value of such a column.
 pub(super) fn text(texts: Option<&StringArray>, row: usize) -> Option<&str> {
     texts.filter(|texts| texts.is_valid(row)).map(|texts| texts.value(row))
-}
-
-/// What the files say that they are; img2dataset's say nothing.
-fn format_of(schema: &Schema) -> String {
-    let has = |name: &str| schema.column_with_name(name).is_some();
-    match schema.metadata().get("troika.format") {
-        Some(format) => format.clone(),
-        None if has("key") && has("status") => FORMAT.to_owned(),
-        None => "links/1".to_owned(),
-    }
 }
