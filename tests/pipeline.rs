@@ -25,6 +25,8 @@ mod pictures;
 mod python;
 #[path = "pipeline/reshard.rs"]
 mod reshard;
+#[path = "pipeline/score.rs"]
+mod score;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};

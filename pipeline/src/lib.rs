@@ -10,6 +10,7 @@
 //! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
 //! | `reshard` (feature `crawl`) | shards cut anew: merged, subset, split, shuffled, sorted |
+//! | `score` (feature `score`) | columns from ONNX models |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
@@ -27,6 +28,8 @@ mod python_json;
 pub mod reason;
 #[cfg(feature = "crawl")]
 pub mod reshard;
+#[cfg(feature = "score")]
+pub mod score;
 pub mod settings;
 pub mod store;
 pub mod unit;

@@ -10,6 +10,8 @@ use crate::{Error, Result};
 
 /// Sides of a split at most: a row remembers its side in a byte, one value of which means none.
 const MOST_SIDES: usize = 254;
+/// Rows in a shard at most.
+const MOST_ROWS: u64 = 1_000_000_000;
 /// How far the shares of a split may be from 1 in sum: decimal fractions do not add up exactly.
 const ROUNDING: f64 = 1e-9;
 
@@ -114,7 +116,7 @@ pub struct OrderConfig {
 pub struct OutputConfig {
     /// A folder or a bucket; of a split, the one that the folders of the sides lie in.
     pub path: String,
-    /// Rows in a shard.
+    /// Rows in a shard. A new order holds those of one in memory, without their pictures.
     pub rows_per_unit: u64,
     /// New keys, by shard and row as a crawl gives them. Otherwise rows keep theirs.
     pub rekey: bool,
@@ -172,8 +174,9 @@ impl ReshardConfig {
             let error = Error::config("output.path", "no output folder given");
             return Err(error.with_hint("add --out data/resharded"));
         }
-        if self.output.rows_per_unit == 0 {
-            return Err(Error::config("output.rows_per_unit", "must be at least 1"));
+        if !(1..=MOST_ROWS).contains(&self.output.rows_per_unit) {
+            let message = format!("lies between 1 and {MOST_ROWS}");
+            return Err(Error::config("output.rows_per_unit", message));
         }
         self.subset.validate()?;
         self.split.validate()?;
@@ -259,7 +262,7 @@ mod tests {
         assert!(fault(&["subset.drop=x", "subset.repeat=true"]).starts_with("subset.repeat: "));
         assert_eq!(fault(&["order.kind=sort"]), "order.by: no column to sort by");
         assert!(fault(&["order.by=score"]).starts_with("order.by: is for order.kind"));
-        assert_eq!(fault(&["output.rows_per_unit=0"]), "output.rows_per_unit: must be at least 1");
+        assert_eq!(fault(&["output.rows_per_unit=0"]), "output.rows_per_unit: lies between 1 and 1000000000");
     }
 
     #[test]

@@ -206,6 +206,22 @@ mod tests {
         assert_eq!(parsed(&file).unwrap(), [(2 << 64) + 1]);
     }
 
+    proptest::proptest! {
+        /// A damaged file is an error or other uids, and no more of them than it has room for.
+        #[test]
+        fn any_bytes_are_read_without_harm(
+            mut file in proptest::collection::vec(proptest::num::u8::ANY, 0..200), at in 0_usize..300, byte: u8,
+        ) {
+            drop(parsed(&file));
+            file = saved(1, DESCR, "(3,)", u64::to_le_bytes);
+            let place = at % file.len();
+            file[place] = byte;
+            if let Ok(uids) = parsed(&file) {
+                proptest::prop_assert!(uids.len() <= file.len() / 16);
+            }
+        }
+    }
+
     #[test]
     fn other_arrays_and_damaged_files_are_told_apart() {
         let fault = |descr: &str, shape: &str| parsed(&saved(1, descr, shape, u64::to_le_bytes)).unwrap_err();

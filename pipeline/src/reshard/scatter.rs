@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray, BinaryBuilder, RecordBatch, UInt32Array, UInt32Builder, UInt64Array};
@@ -112,21 +113,15 @@ impl Scattered {
             pieces: Mutex::new(vec![Vec::new(); targets.wanted.len()]),
         };
         let blocks = source.blocks().len();
-        let done = Mutex::new(0);
-        (0..blocks)
-            .into_par_iter()
-            .map(|block| {
-                interrupt.check()?;
-                let rows = arrangement.placed(block).filter_map(|placed| targets.of(placed)).collect();
-                scatterer.block(source, block, rows)?;
-                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                *done += 1;
-                progress.message(format!("{done} of {blocks} blocks taken apart"));
-                Ok(())
-            })
-            .collect::<Vec<Result<()>>>()
-            .into_iter()
-            .collect::<Result<()>>()?;
+        let done = AtomicUsize::new(0);
+        (0..blocks).into_par_iter().try_for_each(|block| {
+            interrupt.check()?;
+            let rows = arrangement.placed(block).filter_map(|placed| targets.of(placed)).collect();
+            scatterer.block(source, block, rows)?;
+            let done = 1 + done.fetch_add(1, Ordering::Relaxed);
+            progress.message(format!("setting rows apart: {} %", 100 * done / blocks));
+            Ok::<(), Error>(())
+        })?;
         scatterer.finish()
     }
 

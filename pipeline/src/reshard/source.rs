@@ -6,6 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::RowSelection;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::pairs::{LINKS, Table, difference};
 use crate::settings::suggest;
@@ -57,28 +58,24 @@ impl Source {
     }
 
     fn look(&mut self) -> Result<()> {
+        self.tables.iter().try_for_each(Table::refuse_pictures_beside)?;
+        let shards =
+            |(index, table): (usize, &Table)| (0..table.shards().len()).map(move |shard| (index, shard));
+        let shards: Vec<(usize, usize)> = self.tables.iter().enumerate().flat_map(shards).collect();
+        // Looking at a footer is waiting for a disk or a store, not work.
+        let footer = |(table, shard): &(usize, usize)| self.tables[*table].footer(*shard);
+        let footers: Vec<Result<(SchemaRef, u64)>> = shards.par_iter().map(footer).collect();
         let mut first = 0;
-        for (index, table) in self.tables.iter().enumerate() {
-            table.refuse_pictures_beside()?;
-            for shard in 0..table.shards().len() {
-                let (schema, rows) = table.footer(shard)?;
-                if let Some(difference) = difference(&self.schema, &schema) {
-                    let message =
-                        format!("has other columns than {}: {difference}", self.tables[0].display(0));
-                    return Err(Error::input(table.display(shard), message));
-                }
-                for start in (0..rows).step_by(BLOCK as usize) {
-                    let count = BLOCK.min(rows - start);
-                    self.blocks.push(Block {
-                        table: index,
-                        shard,
-                        start,
-                        rows: count,
-                        first,
-                        file_rows: rows,
-                    });
-                    first += count;
-                }
+        for ((index, shard), footer) in shards.into_iter().zip(footers) {
+            let (schema, file_rows) = footer?;
+            if let Some(difference) = difference(&self.schema, &schema) {
+                let message = format!("has other columns than {}: {difference}", self.tables[0].display(0));
+                return Err(Error::input(self.tables[index].display(shard), message));
+            }
+            for start in (0..file_rows).step_by(BLOCK as usize) {
+                let rows = BLOCK.min(file_rows - start);
+                self.blocks.push(Block { table: index, shard, start, rows, first, file_rows });
+                first += rows;
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ use pipeline::unit::Selection;
 use crate::image_flags::{self, ImageFlags};
 use crate::img2dataset::Img2dataset;
 use crate::reshard::Reshard;
+use crate::score::Score;
 
 /// From links to image-text pairs
 #[derive(Parser)]
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Plan(Box<Crawl>),
     /// Cut shards anew: merge, subset, split without leakage, shuffle, sort
     Reshard(Box<Reshard>),
+    /// Add columns from ONNX models: NSFW, CLIP, your own
+    Score(Box<Score>),
     /// Show a folder of shards (schema, counts, sizes), a shard, or the effective config
     Show(Show),
     /// Show which units of a folder are done

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::args::{Arguments, Command, Crawl, Explain, Folder};
 use crate::doctor::doctor;
 use crate::reshard::reshard;
+use crate::score::score;
 use crate::show::{show, tell};
 
 pub(crate) fn run(command: Command) -> Result<u8> {
@@ -23,6 +24,7 @@ pub(crate) fn run(command: Command) -> Result<u8> {
         Command::Crawl(args) => crawl(&args),
         Command::Plan(args) => plan(&args),
         Command::Reshard(args) => reshard(&args),
+        Command::Score(args) => score(&args),
         Command::Show(args) => show(&args).map(|()| 0),
         Command::Status(args) => status(&args).map(|()| 0),
         Command::Finish(args) => finish_folder(&args),
