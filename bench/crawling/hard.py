@@ -21,7 +21,7 @@ print(json.dumps(found))
 
 
 def accounted(job):
-    """1,084 hard pictures: an image or a reason for each, in bounded memory, against img2dataset"""
+    """the test pictures of Pillow: an image or a reason for each, in bounded memory, against img2dataset"""
     files = pillow(job.cache)
     names = sorted(str(path.relative_to(files)) for path in files.rglob("*") if path.is_file())
     names = names[: job.count(len(names), 100)]

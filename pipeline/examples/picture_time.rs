@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pipeline::cli::print;
-use pipeline::picture::{DecodeOptions, EncodeOptions, ResizeOptions, decode, encode, resize};
+use pipeline::picture::{DecodeOptions, EncodeOptions, ResizeOptions, decode_for, encode, resize_decoded};
 use pipeline::reason::Reason;
 use serde_json::json;
 
@@ -76,9 +76,9 @@ fn work(bodies: &[Vec<u8>], next: &AtomicUsize) -> Result<Times, Reason> {
     let mut times = Times::default();
     while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
         let started = Instant::now();
-        let picture = decode(body, &DecodeOptions::default())?;
+        let picture = decode_for(body, &DecodeOptions::default(), &ResizeOptions::default())?;
         let decoded = Instant::now();
-        let picture = resize(picture, &ResizeOptions::default())?;
+        let picture = resize_decoded(picture, &ResizeOptions::default())?;
         let resized = Instant::now();
         encode(&picture, &EncodeOptions::default())?;
         times += Times { decode: decoded - started, resize: resized - decoded, encode: resized.elapsed() };

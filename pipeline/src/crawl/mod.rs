@@ -104,8 +104,7 @@ pub fn outlook(config: &CrawlConfig) -> Result<(Plan, Estimate)> {
 /// error: they are counted and stored with their [`crate::reason::Reason`].
 pub fn run(config: &CrawlConfig, options: &RunOptions) -> Result<CrawlSummary> {
     config.validate()?;
-    let progress = Progress::start(options.style, "img", None, 0);
-    progress.message("reading the link list");
+    let progress = Progress::begin(options.style, "img", "reading the link list");
     let done = run_with(config, options, &progress);
     progress.finish();
     done

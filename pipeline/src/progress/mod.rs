@@ -75,7 +75,24 @@ struct Shared {
 impl Progress {
     /// Starts the line. `before` of `total` (if known) are already done.
     pub fn start(style: ProgressStyle, noun: &'static str, total: Option<u64>, before: u64) -> Self {
-        let tail = Arc::new(Tail::default());
+        Self::with_tail(style, noun, total, before, Tail::default())
+    }
+
+    /// Starts the line of work whose size is yet to be seen; `message` says what is done first.
+    pub fn begin(style: ProgressStyle, noun: &'static str, message: &str) -> Self {
+        let tail = Tail::default();
+        tail.say(message.to_owned());
+        Self::with_tail(style, noun, None, 0, tail)
+    }
+
+    fn with_tail(
+        style: ProgressStyle,
+        noun: &'static str,
+        total: Option<u64>,
+        before: u64,
+        tail: Tail,
+    ) -> Self {
+        let tail = Arc::new(tail);
         let shared = Arc::new(Shared {
             style,
             noun,
@@ -162,9 +179,13 @@ impl Progress {
         match &self.shared.bar {
             Some(bar) if !bar.is_finished() => {
                 bar.finish_and_clear();
-                say(&self.shared.line());
+                if !self.shared.is_ahead() {
+                    say(&self.shared.line());
+                }
             }
             Some(_) => {}
+            // Work that never began has been announced, and has nothing to add.
+            None if self.shared.is_ahead() => {}
             None => self.shared.show(),
         }
         self.ticker.end();
@@ -188,8 +209,17 @@ impl Shared {
         (done, total, rate, left)
     }
 
+    /// Whether nothing is known of the work yet.
+    fn is_ahead(&self) -> bool {
+        self.done.load(Ordering::Relaxed) == 0 && self.total.load(Ordering::Relaxed) == 0
+    }
+
     fn line(&self) -> String {
         let (done, total, rate, left) = self.numbers();
+        let detail = self.tail.detail();
+        if self.is_ahead() && !detail.text.is_empty() {
+            return detail.text;
+        }
         let noun = self.noun;
         let mut line = match total {
             Some(total) => format!("{:>3.0}% {done}/{total} {noun}", 100.0 * done as f64 / total as f64),
@@ -199,7 +229,6 @@ impl Shared {
         if let Some(left) = left.filter(|left| *left > 0) {
             line += &format!(", ETA {}", clock(left));
         }
-        let detail = self.tail.detail();
         if !detail.text.is_empty() {
             line += &format!(", {}", detail.text);
         }
@@ -308,6 +337,15 @@ mod tests {
         assert_eq!((done, total), (5, Some(10)));
         assert!(rate > 0.0 && left.is_some());
         progress.finish();
+    }
+
+    #[test]
+    fn work_that_has_not_begun_shows_no_numbers() {
+        let progress = Progress::begin(ProgressStyle::Quiet, "img", "reading the link list");
+        assert_eq!(progress.shared.line(), "reading the link list");
+        assert!(progress.shared.is_ahead());
+        progress.set_total(3, 0);
+        assert!(progress.shared.line().starts_with("  0% 0/3 img"), "{}", progress.shared.line());
     }
 
     #[test]

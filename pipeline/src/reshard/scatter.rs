@@ -251,7 +251,7 @@ impl Scatterer {
     fn store(&self, pictures: &ArrayRef) -> Result<[ArrayRef; 2]> {
         let pictures = cast(pictures, &DataType::Binary).map_err(broken)?;
         let pictures = pictures.as_binary::<i32>();
-        let bytes: Vec<u8> = pictures.iter().flatten().flatten().copied().collect();
+        let bytes = pictures.iter().flatten().collect::<Vec<&[u8]>>().concat();
         let mut next = self.spool.append(&bytes)?;
         let mut lengths = UInt32Builder::new();
         let starts: UInt64Array = pictures

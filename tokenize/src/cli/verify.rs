@@ -53,8 +53,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<u8> {
         let common = &self.common;
-        let waiting = Progress::start(common.progress_style(), "pictures", None, 0);
-        waiting.message("loading the codec");
+        let waiting = Progress::begin(common.progress_style(), "pictures", "loading the codec");
         let codec = Codec::load(&self.codec, &device::open(&self.device)?)?;
         drop(waiting);
         let options = VerifyOptions {

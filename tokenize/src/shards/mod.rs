@@ -102,8 +102,7 @@ struct Tokenizers {
 pub fn run(config: &ShardsConfig, options: &RunOptions) -> Result<ShardsSummary> {
     config.check()?;
     // Before the models are loaded, so that the first line comes at once.
-    let waiting = Progress::start(options.style, "pairs", None, 0);
-    waiting.message("loading the codec");
+    let waiting = Progress::begin(options.style, "pairs", "loading the codec");
     let tokenizers = Tokenizers::load(config)?;
     let inputs = plan::inputs(config)?;
     let plan =

@@ -33,8 +33,8 @@ pub struct NetConfig {
     pub dns: DnsChoice,
     /// Fetch from https servers whose certificate is not valid, too: anybody in between can then change the images.
     pub ignore_ssl_certificate: bool,
-    /// Downloads at a time from one registrable domain; 0: no limit. Unset: 4, and no limit for hosts that `allow` or
-    /// `resolve` name, which are the user's own. Set, it holds for those too.
+    /// Downloads at a time from one registrable domain; 0: no limit. Unset: 4, and 16 for hosts that `allow` or `resolve`
+    /// name, which are the user's own. Set, it holds for those too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_host: Option<usize>,
     /// Requests per second to one registrable domain; 0: no limit.
