@@ -21,7 +21,7 @@ from crawling import measure
 HERE = pathlib.Path(__file__).resolve().parent / "scoring"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "troika" / "bench"
 PEER = "1.0.0"
-OURS, PEERS = "`pipeline score` (tract)", "Pillow and onnxruntime"
+OURS, PEERS = "`pipeline score` (rten)", "Pillow and onnxruntime"
 ROUNDS = 3
 # Rows at a time.
 BATCHES = [1, 8]
@@ -53,7 +53,7 @@ def model(interpreter):
 
 def program(args):
     """`pipeline`: given, or built."""
-    folder = args.programs or results.build("--package", "pipeline", "--bin", "pipeline", "--features", "score", profile="release")
+    folder = args.programs or results.build("--package", "pipeline", "--bin", "pipeline", profile="release")
     return folder.resolve() / "pipeline"
 
 

@@ -1,8 +1,7 @@
 //! Columns from models: ONNX files over the pictures or the texts of a table, which is rewritten shard by shard with the
 //! new columns before the pictures.
 //!
-//! A row whose picture does not decode, or that has none, gets nulls. The models run on tract, one row after the other on
-//! each thread.
+//! A row whose picture does not decode, or that has none, gets nulls. The models run on rten.
 //!
 //! ```no_run
 //! use pipeline::score::{ScoreConfig, run};

@@ -67,7 +67,7 @@ impl Scorer {
         let threads = threads.map_err(|_| Error::Lost { what: "the threads" })?;
         let mut models = Vec::new();
         for (name, model) in &config.models {
-            models.push(Model::load(name, model, table)?);
+            models.push(Model::load(name, model, table, threads.current_num_threads())?);
         }
         let stored = models.iter().flat_map(|model| &model.columns).filter(|taken| taken.column.store);
         let mut fields: Vec<Field> = stored.map(Taken::field).collect();
@@ -122,9 +122,9 @@ impl Scorer {
 type Failures = Vec<(usize, &'static str)>;
 
 impl Model {
-    fn load(name: &str, config: &ModelConfig, table: &Table) -> Result<Self> {
+    fn load(name: &str, config: &ModelConfig, table: &Table, threads: usize) -> Result<Self> {
         let input = config.input(name)?;
-        let network = Network::load(&config.path, &input, config.batch)?;
+        let network = Network::load(&config.path, &input, config.batch, threads)?;
         let source = match input {
             ModelInput::Image(image) => {
                 let missing =

@@ -188,7 +188,6 @@ fn vectors_are_compared_and_need_not_be_stored() {
     assert!(schema.field_with_name("a").is_err() && schema.field_with_name("c").is_ok());
 }
 
-#[cfg(feature = "score-text")]
 #[test]
 fn captions_are_compared_with_pictures() {
     let desk = Desk::new();
@@ -215,19 +214,4 @@ fn captions_are_compared_with_pictures() {
         &[0.0, 0.0, 1.0, 0.0],
         "padding does not count"
     );
-}
-
-#[cfg(not(feature = "score-text"))]
-#[test]
-fn texts_are_asked_for_in_vain_without_their_feature() {
-    let desk = Desk::new();
-    let (text, tokenizer) = (model("text.onnx"), model("tokenizer.json"));
-    let sets = [
-        format!("models.t.path={text}"),
-        format!("models.t.text={{tokenizer={tokenizer:?},length=6}}"),
-        r#"models.t.columns=[{name="words",take="vector"}]"#.to_owned(),
-    ];
-    let error = desk.score("out", &sets.each_ref().map(String::as_str)).unwrap_err();
-    assert!(error.to_string().ends_with("this build of pipeline reads no tokenizers"), "{error}");
-    assert_eq!(error.hint().unwrap(), "build it with --features score-text");
 }

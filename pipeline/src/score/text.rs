@@ -6,13 +6,10 @@ use crate::{Error, Result};
 
 /// A tokenizer that makes rows of one length.
 pub(super) struct Ids {
-    #[cfg(feature = "score-text")]
     tokenizer: tokenizers::Tokenizer,
-    #[cfg(feature = "score-text")]
     input: TextInput,
 }
 
-#[cfg(feature = "score-text")]
 impl Ids {
     /// Reads the tokenizer of a model.
     ///
@@ -34,19 +31,5 @@ impl Ids {
         let own = ids.len();
         ids.resize(self.input.length, self.input.pad);
         Some(Sample::Ids(ids, own))
-    }
-}
-
-#[cfg(not(feature = "score-text"))]
-impl Ids {
-    /// Says what this build lacks.
-    pub(super) fn load(input: &TextInput) -> Result<Self> {
-        let error = Error::input(&input.tokenizer, "this build of pipeline reads no tokenizers");
-        Err(error.with_hint("build it with --features score-text"))
-    }
-
-    /// Never comes to be called.
-    pub(super) fn sample(&self, _: &str) -> Option<Sample> {
-        None
     }
 }

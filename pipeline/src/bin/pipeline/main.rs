@@ -7,10 +7,6 @@ mod image_flags;
 mod img2dataset;
 mod preview;
 mod reshard;
-#[cfg(feature = "score")]
-mod score;
-#[cfg(not(feature = "score"))]
-#[path = "no_score.rs"]
 mod score;
 mod show;
 mod spelling;
