@@ -27,6 +27,10 @@ mod outputs;
 mod pictures;
 #[path = "pipeline/python.rs"]
 mod python;
+#[path = "pipeline/reshard.rs"]
+mod reshard;
+#[path = "pipeline/score.rs"]
+mod score;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};

@@ -11,6 +11,8 @@
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
 //! | `filter` (feature `crawl`) | shards or links → those that the rules keep |
 //! | `dedup` (feature `crawl`) | pair shards or link tables → the same without duplicates |
+//! | `reshard` (feature `crawl`) | shards cut anew: merged, subset, split, shuffled, sorted |
+//! | `score` (feature `score`) | columns from ONNX models |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
@@ -30,6 +32,10 @@ pub mod picture;
 pub mod progress;
 mod python_json;
 pub mod reason;
+#[cfg(feature = "crawl")]
+pub mod reshard;
+#[cfg(feature = "score")]
+pub mod score;
 pub mod settings;
 pub mod store;
 pub mod unit;

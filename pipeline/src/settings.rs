@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
 use crate::{Error, Result};
@@ -136,6 +136,20 @@ fn config_error(place: String, message: &str) -> Error {
     }
 }
 
+/// For lists of which one item may stand alone: `paths = "a"` says the same as `paths = ["a"]`.
+pub fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(path) => vec![path],
+        OneOrMany::Many(paths) => paths,
+    })
+}
+
 /// The known name nearest to a misspelt one, if any is near enough to be worth saying.
 pub fn suggest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
@@ -155,8 +169,6 @@ pub fn suggest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]

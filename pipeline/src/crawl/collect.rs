@@ -12,7 +12,7 @@ use super::output::UnitOutput;
 use super::process::Processed;
 use super::stats::UnitStats;
 use super::timings::Timings;
-use crate::pairs::{Layout, Row};
+use crate::pairs::{Keys, Layout, Row};
 use crate::reason::Reason;
 use crate::unit::{Attempt, Produced};
 use crate::{Error, Result};
@@ -63,13 +63,6 @@ pub(super) struct Collector {
     rows: u64,
 }
 
-/// How the rows of a unit are numbered.
-struct Keys {
-    /// The unit's number in file names.
-    label: String,
-    rows_per_unit: u64,
-}
-
 impl Collector {
     pub(super) fn start(
         attempt: &Attempt<'_>,
@@ -82,7 +75,7 @@ impl Collector {
             stats: UnitStats::start(timings),
             open: VecDeque::new(),
             first: Arc::default(),
-            keys: Keys { label: attempt.label().to_owned(), rows_per_unit: output.rows_per_unit },
+            keys: Keys::new(attempt.label(), output.rows_per_unit),
             rows: attempt.unit.rows,
         })
     }
@@ -184,31 +177,5 @@ fn row_of(done: Finished, url: Option<String>, caption: Option<String>, key: Str
             rule,
             ..Row::new(key, reason)
         },
-    }
-}
-
-impl Keys {
-    /// The unit's number, then the row in as many digits as `rows_per_unit` needs: `000010005`.
-    fn key(&self, row: usize) -> String {
-        let digits = self.rows_per_unit.saturating_sub(1).checked_ilog10().map_or(0, |n| n as usize + 1);
-        match digits {
-            0 => self.label.clone(),
-            _ => format!("{}{row:0digits$}", self.label),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_numbered_as_in_img2dataset() {
-        let key = |label: &str, row, rows_per_unit| Keys { label: label.into(), rows_per_unit }.key(row);
-        assert_eq!(key("00001", 5, 10_000), "000010005");
-        assert_eq!(key("00003", 7, 100), "0000307");
-        assert_eq!(key("00000", 39, 40), "0000039");
-        assert_eq!(key("00012", 0, 1), "00012");
-        assert_eq!(key("012", 1, 2), "0121");
     }
 }

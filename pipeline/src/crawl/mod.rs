@@ -61,7 +61,7 @@ pub use doctor::{Check, Verdict, examine};
 use engine::{Engine, Parts};
 pub use estimate::Estimate;
 pub(crate) use images::{Image, Images};
-pub(crate) use list::same_place;
+pub(crate) use list::list_column;
 use list::{Columns, ListFile};
 pub use list::{ListFormat, RetryFailed};
 pub use manners::MannersConfig;

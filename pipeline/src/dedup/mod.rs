@@ -36,10 +36,10 @@ use std::path::Path;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::atomic;
-use crate::crawl::same_place;
 use crate::pairs::Table;
 use crate::progress::Progress;
 use crate::store::Store;
+use crate::store::same_place;
 use crate::unit::{self, Attempt, Plan, Produced, RunOptions, Selection, StageSummary, pending, run_stage};
 use crate::{Error, Result};
 

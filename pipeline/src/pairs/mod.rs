@@ -9,6 +9,8 @@
 
 mod beside;
 mod hash;
+#[cfg(feature = "crawl")]
+mod key;
 mod reader;
 mod row;
 pub mod sample;
@@ -19,11 +21,15 @@ mod writer;
 
 pub use hash::HashKind;
 #[cfg(feature = "crawl")]
+pub(crate) use key::Keys;
+#[cfg(feature = "crawl")]
 pub(crate) use reader::RowRange;
 pub use reader::{PairReader, PairShard, open, shards};
 #[cfg(feature = "crawl")]
 pub(crate) use row::is_reserved;
 pub use row::{Columns, Layout, Pair, Row, schema};
+#[cfg(feature = "crawl")]
+pub(crate) use table::difference;
 pub use table::{Scan, Table, TableWriter};
 pub use writer::PairWriter;
 

@@ -90,6 +90,30 @@ fn rewrite<'a>(
     Ok(Produced { files: vec![removed, table], rows, counts, stats: Value::Null })
 }
 
+/// Rewrites the shard of `table` that is the attempt's unit with all its rows and the further columns that `columns` makes
+/// of one batch after the other. There is no file of removed rows.
+///
+/// # Errors
+/// As [`sift`].
+pub fn annotate(
+    attempt: &Attempt<'_>,
+    table: &Table,
+    sift: &Sift,
+    mut columns: impl FnMut(&RecordBatch) -> Result<Vec<ArrayRef>>,
+) -> Result<Produced> {
+    let layout = Layout::new(table, sift);
+    let mut kept = Rows::new(attempt, "parquet", layout.kept(), &layout)?;
+    for batch in table.scan(table.shard_of(attempt.unit))? {
+        attempt.check()?;
+        let rows = batch?;
+        let all = BooleanArray::from(vec![true; rows.num_rows()]);
+        let judged = Judged { extra: columns(&rows)?, rows, drops: Vec::new() };
+        kept.push(layout.kept_columns(&judged), &all)?;
+    }
+    let (table, rows) = kept.close()?;
+    Ok(Produced { files: vec![table], rows, counts: BTreeMap::new(), stats: Value::Null })
+}
+
 fn count(drops: &[Option<&str>], counts: &mut BTreeMap<String, u64>) {
     // Neighbours often share an outcome: one look-up for all of them.
     for run in drops.chunk_by(|a, b| a == b) {

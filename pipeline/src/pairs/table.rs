@@ -5,11 +5,11 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
@@ -47,7 +47,7 @@ impl Table {
         let (store, shards) = locate(location)?;
         let schema = match shards.first() {
             Some(first) => Arc::clone(builder(&store, &first.name)?.schema()),
-            None => SchemaRef::new(arrow::datatypes::Schema::empty()),
+            None => SchemaRef::new(Schema::empty()),
         };
         Ok(Self { store, shards, schema })
     }
@@ -91,6 +91,13 @@ impl Table {
         self.shards.iter().enumerate().map(input).collect()
     }
 
+    /// Columns and rows of a shard, by its footer.
+    pub fn footer(&self, shard: usize) -> Result<(SchemaRef, u64)> {
+        let builder = builder(&self.store, &self.shards[shard].name)?;
+        let rows = builder.metadata().file_metadata().num_rows().cast_unsigned();
+        Ok((Arc::clone(builder.schema()), rows))
+    }
+
     /// What the shards are: `troika.format`, for tables of others by their columns.
     pub fn format(&self) -> &str {
         let pairs = || ["key", "status"].iter().all(|name| self.schema.column_with_name(name).is_some());
@@ -101,21 +108,30 @@ impl Table {
         }
     }
 
+    /// Refuses a table whose pictures lie beside it, in tars or folders, where whoever makes another table misses them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the way to put them into the table.
+    pub fn refuse_pictures_beside(&self) -> Result<()> {
+        let beside = match (self.image_column(), self.shards.first()) {
+            (None, Some(first)) if self.format() == super::FORMAT => Beside::find(&self.store, &first.name)?,
+            _ => None,
+        };
+        if beside.is_none() {
+            return Ok(());
+        }
+        let message = "its pictures lie beside it, in a tar or a folder";
+        Err(Error::input(self.display(0), message).with_hint(
+            "put them into the table first: pipeline crawl FOLDER --resize-mode no --skip-reencode --out OTHER",
+        ))
+    }
+
     /// A plan that rewrites the shards one by one: unit by unit, a shard that has rows at all.
     ///
     /// # Errors
     /// A table whose pictures lie beside it, where the rewritten one would not find them; a table without a row.
     pub fn plan(&self, config: &impl Serialize) -> Result<Plan> {
-        let beside = match (self.image_column(), self.shards.first()) {
-            (None, Some(first)) if self.format() == super::FORMAT => Beside::find(&self.store, &first.name)?,
-            _ => None,
-        };
-        if beside.is_some() {
-            let message = "its pictures lie beside it, in a tar or a folder";
-            return Err(Error::input(self.display(0), message).with_hint(
-                "put them into the table first: pipeline crawl FOLDER --resize-mode no --skip-reencode --out OTHER",
-            ));
-        }
+        self.refuse_pictures_beside()?;
         Plan::per_file(self.format(), config, self.inputs()?)
     }
 
@@ -144,8 +160,8 @@ impl Table {
     ) -> Result<Scan> {
         let name = &self.shards[shard].name;
         let mut builder = builder(&self.store, name)?;
-        if builder.schema().fields() != self.schema.fields() {
-            let message = format!("has other columns than {}", self.display(0));
+        if let Some(difference) = difference(&self.schema, builder.schema()) {
+            let message = format!("has other columns than {}: {difference}", self.display(0));
             return Err(Error::input(self.display(shard), message));
         }
         let wanted = |name: &str| columns.is_none_or(|columns| columns.contains(&name));
@@ -155,11 +171,44 @@ impl Table {
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         builder = builder.with_projection(mask).with_batch_size(if pictures { BATCH.0 } else { BATCH.1 });
         if let Some(rows) = rows {
-            builder = builder.with_row_selection(rows);
+            let (groups, rows) = within_groups(builder.metadata(), rows);
+            builder = builder.with_row_groups(groups).with_row_selection(rows);
         }
         let reader = builder.build().map_err(|e| parquet_error(&self.store, name, &e))?;
         Ok(Scan { reader, store: self.store.clone(), name: name.clone() })
     }
+}
+
+/// What a reader of the columns of `expected` would miss or mistake in a file with those of `found`.
+pub(crate) fn difference(expected: &Schema, found: &Schema) -> Option<String> {
+    let missing = expected.fields().iter().find(|field| found.column_with_name(field.name()).is_none());
+    let more = found.fields().iter().find(|field| expected.column_with_name(field.name()).is_none());
+    if let Some(field) = missing {
+        return Some(format!("`{}` is missing", field.name()));
+    }
+    if let Some(field) = more {
+        return Some(format!("`{}` is there too", field.name()));
+    }
+    let other = |(expected, found): (&Arc<Field>, &Arc<Field>)| match expected.name() == found.name() {
+        true if expected.data_type() == found.data_type() => None,
+        true => Some(format!("`{}` is {}, not {}", found.name(), found.data_type(), expected.data_type())),
+        false => Some(format!("`{}` stands in the place of `{}`", found.name(), expected.name())),
+    };
+    expected.fields().iter().zip(found.fields()).find_map(other)
+}
+
+/// The row groups of which something is selected, and what of them: to skip a group, each of its pages would be looked
+/// at.
+fn within_groups(metadata: &ParquetMetaData, mut rows: RowSelection) -> (Vec<usize>, RowSelection) {
+    let (mut groups, mut selected) = (Vec::new(), Vec::new());
+    for (index, group) in metadata.row_groups().iter().enumerate() {
+        let here = rows.split_off(usize::try_from(group.num_rows()).unwrap_or(usize::MAX));
+        if here.selects_any() {
+            groups.push(index);
+            selected.extend(here.iter().copied());
+        }
+    }
+    (groups, RowSelection::from(selected))
 }
 
 /// Iterates over the batches of one shard; after an error it is over.
@@ -274,7 +323,7 @@ fn write_error(name: &str, failure: &FirstFailure, error: &dyn std::fmt::Display
 #[cfg(test)]
 mod tests {
     use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, StringArray};
-    use arrow::datatypes::Int64Type;
+    use arrow::datatypes::{DataType, Int64Type};
     use parquet::arrow::arrow_reader::RowSelector;
 
     use super::*;
@@ -335,6 +384,21 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_selected_over_row_groups_some_of_which_are_left_out() {
+        let all: Vec<_> = (0..50).map(|part| batch(part * 100, 100, true)).collect();
+        let (_folder, table) = folder(&[file(&all)]);
+        let selected = |ranges: &[std::ops::Range<usize>]| {
+            let rows = RowSelection::from_consecutive_ranges(ranges.iter().cloned(), 5000);
+            ids(table.scan_with(0, Some(&["id"]), Some(rows)).unwrap())
+        };
+        assert_eq!(selected(&[998..1002, 3500..3501, 4999..5000]), [998, 999, 1000, 1001, 3500, 4999]);
+        assert_eq!(selected(&[4000..4002]), [4000, 4001]);
+        assert_eq!(selected(&[]), [0; 0]);
+        let none = within_groups(builder(&table.store, "00000.parquet").unwrap().metadata(), vec![].into());
+        assert_eq!(none.0, [0; 0]);
+    }
+
+    #[test]
     fn row_groups_are_small_where_there_are_pictures() {
         let groups = |images| {
             let all: Vec<_> = (0..30).map(|part| batch(part * 100, 100, images)).collect();
@@ -348,6 +412,25 @@ mod tests {
     fn files_of_other_columns_are_refused_by_name() {
         let (_folder, table) = folder(&[file(&[batch(0, 3, true)]), file(&[batch(3, 3, false)])]);
         let error = table.scan(1).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("00001.parquet: has other columns than") && error.contains("00000.parquet"));
+        assert!(error.contains("00001.parquet: has other columns than"), "{error}");
+        assert!(error.ends_with("00000.parquet: `jpg` is missing"), "{error}");
+    }
+
+    #[test]
+    fn columns_are_compared_by_name_type_and_place() {
+        let schema = |fields: &[(&str, DataType)]| {
+            Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>())
+        };
+        let (text, number) = (DataType::Utf8, DataType::Int64);
+        let expected = schema(&[("a", text.clone()), ("b", number.clone())]);
+        let told = |fields: &[(&str, DataType)]| difference(&expected, &schema(fields)).unwrap_or_default();
+        assert_eq!(told(&[("a", text.clone()), ("b", number.clone())]), "");
+        assert_eq!(told(&[("a", text.clone())]), "`b` is missing");
+        let more = [("a", text.clone()), ("b", number.clone()), ("c", text.clone())];
+        assert_eq!(told(&more), "`c` is there too");
+        assert_eq!(told(&[("a", text.clone()), ("b", text.clone())]), "`b` is Utf8, not Int64");
+        assert_eq!(told(&[("b", number), ("a", text)]), "`b` stands in the place of `a`");
+        let strict = Schema::new(vec![Field::new("a", DataType::Utf8, false), expected.field(1).clone()]);
+        assert_eq!(difference(&expected, &strict), None);
     }
 }

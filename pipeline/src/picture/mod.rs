@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod exif;
 mod exif_tags;
+mod pillow;
 mod resize;
 mod scale;
 mod source;
@@ -23,6 +24,7 @@ pub use blur::{BlurBox, blur};
 pub use decode::{DecodeOptions, Decoded, Header, decode, decode_for, probe};
 pub use encode::{EncodeFormat, EncodeOptions, encode, encode_grey};
 pub use exif::exif_json;
+pub use pillow::{Resampling, resample};
 pub use resize::{Geometry, ResizeMode, ResizeOptions, geometry, resize, resize_decoded, resize_with};
 pub use scale::Interpolation;
 pub use source::Source;
@@ -37,6 +39,11 @@ thread_local! {
 /// A codec that panics on hostile bytes has met a damaged file; it is neither the end of the program nor worth the lines
 /// that a panic writes.
 pub(crate) fn guarded<T>(codec: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
+    unless_it_panics(codec).unwrap_or(Err(Reason::Decode))
+}
+
+/// What a library makes of hostile bytes; `None` where it panics, of which nothing is written.
+pub(crate) fn unless_it_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let other = take_hook();
@@ -47,9 +54,9 @@ pub(crate) fn guarded<T>(codec: impl FnOnce() -> Result<T, Reason>) -> Result<T,
         }));
     });
     let outer = GUARDED.replace(true);
-    let done = catch_unwind(AssertUnwindSafe(codec));
+    let done = catch_unwind(AssertUnwindSafe(work));
     GUARDED.set(outer);
-    done.unwrap_or(Err(Reason::Decode))
+    done.ok()
 }
 
 /// An sRGB picture, 8 bits per channel, rows from top to bottom without padding.

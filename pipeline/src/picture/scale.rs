@@ -76,7 +76,7 @@ pub(super) fn scale(
 }
 
 /// Of the picture, `extent` counts: the last column and row may be there in part only.
-fn run(
+pub(super) fn run(
     picture: Picture,
     extent: (f64, f64),
     (width, height): (u32, u32),

@@ -332,6 +332,13 @@ fn folder_of(location: &str) -> PathBuf {
     PathBuf::from(location.strip_prefix("file://").unwrap_or(location))
 }
 
+/// Whether two locations are the same, as far as a disk can tell.
+#[cfg(feature = "crawl")]
+pub(crate) fn same_place(a: &str, b: &str) -> bool {
+    let real = |name: &str| Path::new(name).canonicalize().ok();
+    a.trim_end_matches('/') == b.trim_end_matches('/') || real(a).is_some_and(|a| Some(a) == real(b))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;

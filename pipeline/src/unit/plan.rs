@@ -43,9 +43,9 @@ pub struct InputFile {
 pub struct Unit {
     /// Number in the plan, from 0.
     pub index: usize,
-    /// The input file.
+    /// The input file; empty where the unit draws from all of them.
     pub file: String,
-    /// First row in that file.
+    /// First row in that file, or of the output.
     pub start: u64,
     /// Number of rows.
     pub rows: u64,
@@ -87,13 +87,44 @@ impl Plan {
         inputs: Vec<InputFile>,
         rows_per_unit: u64,
     ) -> Result<Self> {
+        let units = cut(&inputs, rows_per_unit.max(1));
+        Self::with_units(format, config, inputs, rows_per_unit, units)
+    }
+
+    /// Cuts an output of `rows` rows into units, each of which may draw from all `inputs`. The rows follow from the rest:
+    /// they are no part of the plan's id. Without any there is one unit, an empty shard.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the inputs have not a single row.
+    pub fn gathering(
+        format: &str,
+        config: &impl Serialize,
+        inputs: Vec<InputFile>,
+        rows: u64,
+        rows_per_unit: u64,
+    ) -> Result<Self> {
+        let per_unit = rows_per_unit.max(1);
+        let unit = |(index, start): (usize, u64)| {
+            let rows = per_unit.min(rows - start);
+            Unit { index, file: String::new(), start, rows, offset: None }
+        };
+        let units = (0..rows.div_ceil(per_unit).max(1)).map(|unit| unit * per_unit).enumerate().map(unit);
+        Self::with_units(format, config, inputs, rows_per_unit, units.collect())
+    }
+
+    fn with_units(
+        format: &str,
+        config: &impl Serialize,
+        inputs: Vec<InputFile>,
+        rows_per_unit: u64,
+        units: Vec<Unit>,
+    ) -> Result<Self> {
         if inputs.iter().all(|input| input.rows == 0) {
             let names: Vec<_> = inputs.iter().map(|input| input.path.as_str()).collect();
             return Err(Error::input(names.join(", "), "the input is empty: not a single row to work on"));
         }
         let config = serde_json::to_value(config).map_err(|e| Error::config("config", e.to_string()))?;
         let rows_per_unit = rows_per_unit.max(1);
-        let units = cut(&inputs, rows_per_unit);
         let plan_id = id(format, &config, &inputs, rows_per_unit);
         let (version, format, digits) = (1, format.to_owned(), five());
         Ok(Self { version, format, plan_id, config, rows_per_unit, digits, inputs, units })
@@ -307,6 +338,17 @@ mod tests {
         assert_ne!(id, plan("a", 5, "y", 2));
         assert_ne!(id, plan("a", 5, "x", 3));
         assert_eq!(id, "6f733e9f8a4a29a0");
+    }
+
+    #[test]
+    fn units_that_draw_from_all_inputs_cover_the_output() {
+        let units = |rows| {
+            let plan = Plan::gathering("pairs/1", &(), vec![input("a", 5), input("b", 9)], rows, 4).unwrap();
+            (plan.plan_id.clone(), plan.units.iter().map(|u| (u.index, u.start, u.rows)).collect::<Vec<_>>())
+        };
+        let (id, all) = units(10);
+        assert_eq!(all, [(0, 0, 4), (1, 4, 4), (2, 8, 2)]);
+        assert_eq!(units(0), (id, vec![(0, 0, 0)]));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::dedup::Dedup;
 use crate::filter::Filter;
 use crate::image_flags::{self, ImageFlags};
 use crate::img2dataset::Img2dataset;
+use crate::reshard::Reshard;
+use crate::score::Score;
 
 /// From links to image-text pairs
 #[derive(Parser)]
@@ -37,6 +39,10 @@ pub(crate) enum Command {
     Filter(Box<Filter>),
     /// Drop rows whose URL or picture is there already, placeholders, and pictures of evaluation sets
     Dedup(Dedup),
+    /// Cut shards anew: merge, subset, split without leakage, shuffle, sort
+    Reshard(Box<Reshard>),
+    /// Add columns from ONNX models: NSFW, CLIP, your own
+    Score(Box<Score>),
     /// Show a folder of shards (schema, counts, sizes), a shard, or the effective config
     Show(Show),
     /// Show which units of a folder are done

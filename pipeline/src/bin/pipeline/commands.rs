@@ -16,6 +16,8 @@ use crate::args::{Arguments, Command, Crawl, Explain, Folder};
 use crate::dedup::dedup;
 use crate::doctor::doctor;
 use crate::filter;
+use crate::reshard::reshard;
+use crate::score::score;
 use crate::show::{show, tell};
 
 pub(crate) fn run(command: Command) -> Result<u8> {
@@ -25,6 +27,8 @@ pub(crate) fn run(command: Command) -> Result<u8> {
         Command::Plan(args) => plan(&args),
         Command::Filter(args) => filter::run(&args),
         Command::Dedup(args) => dedup(&args),
+        Command::Reshard(args) => reshard(&args),
+        Command::Score(args) => score(&args),
         Command::Show(args) => show(&args).map(|()| 0),
         Command::Status(args) => status(&args).map(|()| 0),
         Command::Finish(args) => finish_folder(&args),

@@ -8,6 +8,8 @@ mod filter;
 mod image_flags;
 mod img2dataset;
 mod preview;
+mod reshard;
+mod score;
 mod show;
 mod spelling;
 mod stage;

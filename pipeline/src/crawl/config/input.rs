@@ -1,8 +1,9 @@
 //! `[input]`: what is crawled.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::crawl::list::{ListFormat, RetryFailed};
+use crate::settings::one_or_many;
 
 /// `[input]`: link lists, or images that are there already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,17 +56,4 @@ impl Default for InputConfig {
             bbox_col: None,
         }
     }
-}
-
-fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
-    }
-    Ok(match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::One(path) => vec![path],
-        OneOrMany::Many(paths) => paths,
-    })
 }

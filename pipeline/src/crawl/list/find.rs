@@ -10,7 +10,7 @@ use super::format::is_image;
 use super::source::{Source, http_object};
 use super::{Content, ListFile, ListFormat, Parked, tree};
 use crate::crawl::config::{CrawlConfig, InputConfig};
-use crate::store::Store;
+use crate::store::{Store, same_place};
 use crate::unit::{committed, is_dropped};
 use crate::{Error, Result};
 
@@ -174,12 +174,6 @@ impl Finder<'_> {
         self.add(location.to_owned(), Content::Earlier(earlier.into()));
         Ok(())
     }
-}
-
-/// Whether two names are those of one folder or file.
-pub(crate) fn same_place(a: &str, b: &str) -> bool {
-    let real = |name: &str| Path::new(name).canonicalize().ok();
-    a.trim_end_matches('/') == b.trim_end_matches('/') || real(a).is_some_and(|a| Some(a) == real(b))
 }
 
 /// `*` stops at a slash, `**` does not; hidden names are to be named.

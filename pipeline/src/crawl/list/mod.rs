@@ -5,6 +5,7 @@
 //! begins), then read unit by unit. Where there is no such byte, rows are passed until the unit begins; the reader of
 //! one unit stays open for the next, so that units in order read a list once.
 
+mod column;
 mod delimited;
 mod earlier;
 mod find;
@@ -44,7 +45,7 @@ use crate::settings::suggest;
 use crate::unit::Unit;
 use crate::{Error, Result};
 
-pub(crate) use self::find::same_place;
+pub(crate) use self::column::list_column;
 pub use self::format::ListFormat;
 pub use self::retry::RetryFailed;
 pub(super) use self::source::Source;
