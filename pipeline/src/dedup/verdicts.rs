@@ -89,7 +89,7 @@ impl<'a> Court<'a> {
         };
         let mut quality = Vec::with_capacity(count as usize);
         facts.each(&["area", "bytes"], |row, fact| {
-            quality.push((Reverse(fact.area), Reverse(fact.bytes), row))
+            quality.push((Reverse(fact.area), Reverse(fact.bytes), row));
         })?;
         quality.par_sort_unstable();
         let rows: Vec<u32> = quality.into_iter().map(|(.., row)| row).collect();
