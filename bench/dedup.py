@@ -42,7 +42,7 @@ def python(cache):
 def said(program, *arguments):
     """The JSON object that a program prints last."""
     command = [str(part) for part in (program, *arguments)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
 def programs(args, *what):
@@ -106,7 +106,7 @@ def photos(args):
     program, interpreter = programs(args, "--bin", "pipeline") / "pipeline", python(args.cache)
     kinds = json.loads(subprocess.run(
         [interpreter, "-c", "import copies, json; print(json.dumps([list(copies.ASKED), list(copies.OTHERS)]))"],
-        check=True, capture_output=True, text=True, cwd=HERE).stdout)
+        check=True, stdout=subprocess.PIPE, text=True, cwd=HERE).stdout)
     with tempfile.TemporaryDirectory(dir=args.cache) as folder:
         folder = pathlib.Path(folder)
         subprocess.run([interpreter, HERE / "copies.py", args.photos, folder / "copies"], check=True)

@@ -47,7 +47,7 @@ def main(pairs, out):
                 except Exception as why:
                     print("not read:", row["source_key"], why, file=sys.stderr)
                     continue
-                differ = theirs - imagehash.hex_to_hash(ours)
+                differ = int(theirs - imagehash.hex_to_hash(ours))
                 equal[name][0] += differ == 0
                 equal[name][1] += 1
                 if differ:

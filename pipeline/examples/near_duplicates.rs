@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use pipeline::cli::print;
 use pipeline::dedup::{Among, Item, Link, clusters, near};
+use pipeline::interrupt::Interrupt;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -25,30 +26,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let distance = arguments.next().ok_or("within which distance?")?.parse()?;
     let hashes = hashes(count);
     let told = match arguments.next().as_deref() {
-        Some("check") => check(&hashes, distance),
-        _ => group(&hashes, distance),
+        Some("check") => check(&hashes, distance)?,
+        _ => group(&hashes, distance)?,
     };
     print(&told.to_string())?;
     Ok(())
 }
 
-fn group(hashes: &[u64], distance: u32) -> serde_json::Value {
+fn group(hashes: &[u64], distance: u32) -> pipeline::Result<serde_json::Value> {
     let started = Instant::now();
-    let leaders = clusters(hashes, distance, Link::Representative);
+    let leaders = clusters(hashes, distance, Link::Representative, &Interrupt::never())?;
     let seconds = started.elapsed().as_secs_f64();
     let kept = leaders.iter().zip(0..).filter(|(leader, number)| **leader == *number).count();
-    json!({"hashes": hashes.len(), "distance": distance, "kept": kept, "seconds": seconds})
+    Ok(json!({"hashes": hashes.len(), "distance": distance, "kept": kept, "seconds": seconds}))
 }
 
-fn check(hashes: &[u64], distance: u32) -> serde_json::Value {
+fn check(hashes: &[u64], distance: u32) -> pipeline::Result<serde_json::Value> {
     let mut items: Vec<Item> = hashes.iter().zip(0..).map(|(hash, id)| Item { hash: *hash, id }).collect();
     let found = Mutex::new(Vec::new());
-    near(&mut items, distance, Among::All, &|a, b| {
+    near(&mut items, distance, Among::All, &Interrupt::never(), &|a, b| {
         found
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .push((a.id.min(b.id), a.id.max(b.id)));
-    });
+    })?;
     let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     found.sort_unstable();
     found.dedup();
@@ -58,7 +59,8 @@ fn check(hashes: &[u64], distance: u32) -> serde_json::Value {
     });
     let mut pairs: Vec<(u32, u32)> = pairs.collect();
     pairs.sort_unstable();
-    json!({"hashes": hashes.len(), "distance": distance, "pairs": pairs.len(), "found": found.len(), "equal": pairs == found})
+    let (count, all, equal) = (hashes.len(), pairs.len(), pairs == found);
+    Ok(json!({"hashes": count, "distance": distance, "pairs": all, "found": found.len(), "equal": equal}))
 }
 
 /// Distinct hashes; a copy has 1 to 6 bits of an earlier one changed.

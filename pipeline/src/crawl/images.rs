@@ -76,7 +76,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for name in ["b/2.png", "a.png", "b/1.png"] {
             let png = encode(&Picture::filled(2, 1, [1, 2, 3]), &EncodeOptions::png()).unwrap();
-            crate::atomic::write(&folder.path().join(name), png).unwrap();
+            crate::atomic::write(folder.path().join(name), png).unwrap();
         }
         let found = Images::find(folder.path().to_str().unwrap()).unwrap();
         let input = found[0].input(2).unwrap();

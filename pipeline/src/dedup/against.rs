@@ -14,6 +14,7 @@ use super::hashing::{FactWriter, PHASH, has_hashes, hash};
 use super::index::{Among, Item, near};
 use super::phash::PHash;
 use crate::crawl::{Image, Images};
+use crate::interrupt::Interrupt;
 use crate::pairs::Table;
 use crate::picture::JPEG_CODEC;
 use crate::progress::Progress;
@@ -162,7 +163,12 @@ impl Exhibits {
     }
 
     /// For each hash the number of the nearest picture within `distance`, of those that are equally near the first.
-    pub(super) fn nearest(&self, hashes: &[PHash], distance: u32) -> Result<Vec<Option<u32>>> {
+    pub(super) fn nearest(
+        &self,
+        hashes: &[PHash],
+        distance: u32,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Option<u32>>> {
         let first = hashes.len() as u32;
         let mut exhibits: Vec<(PHash, u32)> =
             self.0.iter().zip(0..).map(|((hash, _), i)| (*hash, i)).collect();
@@ -175,12 +181,12 @@ impl Exhibits {
         let mut items: Vec<Item> = items.zip(0..).map(|(hash, id)| Item { hash: hash.0, id }).collect();
         // Distance and number in one, so that the least is the answer, whichever thread finds it.
         let best: Vec<AtomicU64> = hashes.iter().map(|_| AtomicU64::new(u64::MAX)).collect();
-        near(&mut items, distance, Among::Across(first), &|a, b| {
+        near(&mut items, distance, Among::Across(first), interrupt, &|a, b| {
             let (row, exhibit) = if a.id < b.id { (a, b) } else { (b, a) };
             let number = exhibits[(exhibit.id - first) as usize].1;
             let bits = u64::from((a.hash ^ b.hash).count_ones());
             best[row.id as usize].fetch_min(bits << 32 | u64::from(number), Ordering::Relaxed);
-        });
+        })?;
         let number = |best: AtomicU64| match best.into_inner() {
             u64::MAX => None,
             best => Some((best & u64::from(u32::MAX)) as u32),
@@ -193,14 +199,18 @@ impl Exhibits {
 mod tests {
     use super::*;
 
+    fn nearest(exhibits: &Exhibits, hashes: &[PHash], distance: u32) -> Vec<Option<u32>> {
+        exhibits.nearest(hashes, distance, &Interrupt::never()).unwrap()
+    }
+
     #[test]
     fn the_nearest_is_found_and_of_several_the_first() {
         let exhibits = [0b1111, 0b0011, 0b0001, 0b0011, u64::MAX];
         let exhibits = Exhibits(exhibits.iter().map(|hash| (PHash(*hash), String::new())).collect());
         let hashes = [0b0000, 0b0111, 0b0011, u64::MAX >> 3, 1 << 40 | 1 << 50 | 1 << 60].map(PHash);
-        assert_eq!(exhibits.nearest(&hashes, 2).unwrap(), [Some(2), Some(0), Some(1), None, None]);
-        assert_eq!(exhibits.nearest(&hashes, 0).unwrap(), [None, None, Some(1), None, None]);
-        assert_eq!(exhibits.nearest(&[], 2).unwrap(), []);
-        assert_eq!(Exhibits::default().nearest(&hashes, 8).unwrap(), [None; 5]);
+        assert_eq!(nearest(&exhibits, &hashes, 2), [Some(2), Some(0), Some(1), None, None]);
+        assert_eq!(nearest(&exhibits, &hashes, 0), [None, None, Some(1), None, None]);
+        assert_eq!(nearest(&exhibits, &[], 2), []);
+        assert_eq!(nearest(&Exhibits::default(), &hashes, 8), [None; 5]);
     }
 }

@@ -7,6 +7,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::index::{Among, Item, near};
+use crate::Result;
+use crate::interrupt::Interrupt;
 
 /// A group up to this size is gone through one by one.
 const SMALL: usize = 256;
@@ -25,14 +27,17 @@ pub enum Link {
 
 /// For each hash the number of the one that stands for its group, its own if it does. The hashes differ from each
 /// other and come in the order of preference; numbers are places in it.
-pub fn clusters(hashes: &[u64], distance: u32, link: Link) -> Vec<u32> {
+///
+/// # Errors
+/// An interrupt.
+pub fn clusters(hashes: &[u64], distance: u32, link: Link, interrupt: &Interrupt) -> Result<Vec<u32>> {
     let mut items: Vec<Item> = hashes.iter().zip(0..).map(|(hash, id)| Item { hash: *hash, id }).collect();
     let forest = Forest::new(items.len());
-    near(&mut items, distance, Among::All, &|a, b| forest.join(a.id, b.id));
+    near(&mut items, distance, Among::All, interrupt, &|a, b| forest.join(a.id, b.id))?;
     let roots = forest.into_roots();
     match link {
-        Link::Single => roots,
-        Link::Representative => representatives(items, roots, distance),
+        Link::Single => Ok(roots),
+        Link::Representative => representatives(items, roots, distance, interrupt),
     }
 }
 
@@ -83,19 +88,23 @@ impl Forest {
 
 /// Within each of the sets, which no near pair leaves, the first hash stands for those near to it, the first of the rest
 /// for those near to it, and so on.
-fn representatives(mut items: Vec<Item>, roots: Vec<u32>, distance: u32) -> Vec<u32> {
+fn representatives(
+    mut items: Vec<Item>,
+    roots: Vec<u32>,
+    distance: u32,
+    interrupt: &Interrupt,
+) -> Result<Vec<u32>> {
     items.par_sort_unstable_by_key(|item| (roots[item.id as usize], item.id));
     let leaders: Vec<AtomicU32> = roots.iter().map(|_| AtomicU32::new(UNDECIDED)).collect();
-    items.par_chunk_by(|a, b| roots[a.id as usize] == roots[b.id as usize]).for_each(|set| {
-        elect(set, distance, &leaders);
-    });
-    leaders.into_iter().map(AtomicU32::into_inner).collect()
+    let sets = items.par_chunk_by(|a, b| roots[a.id as usize] == roots[b.id as usize]);
+    sets.try_for_each(|set| elect(set, distance, &leaders, interrupt).map(drop))?;
+    Ok(leaders.into_iter().map(AtomicU32::into_inner).collect())
 }
 
 const UNDECIDED: u32 = u32::MAX;
 
 /// Decides about `items`, which stand in the order of their numbers, and gives back those that stand for a group.
-fn elect(items: &[Item], distance: u32, leaders: &[AtomicU32]) -> Vec<Item> {
+fn elect(items: &[Item], distance: u32, leaders: &[AtomicU32], interrupt: &Interrupt) -> Result<Vec<Item>> {
     let leader = |item: &Item| &leaders[item.id as usize];
     let mut elected: Vec<Item> = Vec::new();
     if items.len() <= SMALL {
@@ -106,20 +115,20 @@ fn elect(items: &[Item], distance: u32, leaders: &[AtomicU32]) -> Vec<Item> {
                 elected.push(*item);
             }
         }
-        return elected;
+        return Ok(elected);
     }
     let (better, worse) = items.split_at(items.len() / 2);
-    elected = elect(better, distance, leaders);
+    elected = elect(better, distance, leaders, interrupt)?;
     let mut both = [elected.as_slice(), worse].concat();
     let first_worse = worse[0].id;
-    near(&mut both, distance, Among::Across(first_worse), &|a, b| {
+    near(&mut both, distance, Among::Across(first_worse), interrupt, &|a, b| {
         let (better, worse) = if a.id < b.id { (a, b) } else { (b, a) };
         leader(&worse).fetch_min(better.id, Ordering::Relaxed);
-    });
+    })?;
     let open = |item: &&Item| leader(item).load(Ordering::Relaxed) == UNDECIDED;
     let rest: Vec<Item> = worse.iter().filter(open).copied().collect();
-    elected.extend(elect(&rest, distance, leaders));
-    elected
+    elected.extend(elect(&rest, distance, leaders, interrupt)?);
+    Ok(elected)
 }
 
 #[cfg(test)]
@@ -129,6 +138,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn grouped(hashes: &[u64], distance: u32, link: Link) -> Vec<u32> {
+        clusters(hashes, distance, link, &Interrupt::never()).unwrap()
+    }
 
     /// By the definitions, comparing each with each.
     fn plain(hashes: &[u64], distance: u32, link: Link) -> Vec<u32> {
@@ -171,15 +184,15 @@ mod tests {
         #[test]
         fn groups_are_those_of_the_definition(hashes in hashes(160), distance in 0_u32..5) {
             for link in [Link::Representative, Link::Single] {
-                prop_assert_eq!(clusters(&hashes, distance, link), plain(&hashes, distance, link));
+                prop_assert_eq!(grouped(&hashes, distance, link), plain(&hashes, distance, link));
             }
         }
 
         #[test]
         fn what_stands_for_a_group_has_no_other_such_near(hashes in hashes(900), distance in 1_u32..5) {
-            let leaders = clusters(&hashes, distance, Link::Representative);
+            let leaders = grouped(&hashes, distance, Link::Representative);
             let kept: Vec<u64> = leaders.iter().zip(0..).filter(|(l, i)| **l == *i).map(|(_, i)| hashes[i as usize]).collect();
-            prop_assert_eq!(clusters(&kept, distance, Link::Representative), (0..kept.len() as u32).collect::<Vec<_>>());
+            prop_assert_eq!(grouped(&kept, distance, Link::Representative), (0..kept.len() as u32).collect::<Vec<_>>());
             for (leader, hash) in leaders.iter().zip(&hashes) {
                 prop_assert!((hash ^ hashes[*leader as usize]).count_ones() <= distance);
             }
@@ -191,15 +204,15 @@ mod tests {
         let crowd: Vec<u64> = (0..3000_u64).map(|i| i * 7 % 4096).collect();
         for distance in [1, 3] {
             let expected = plain(&crowd, distance, Link::Representative);
-            assert_eq!(clusters(&crowd, distance, Link::Representative), expected);
+            assert_eq!(grouped(&crowd, distance, Link::Representative), expected);
         }
     }
 
     #[test]
     fn a_chain_is_one_group_by_single_links_alone() {
         let chain: Vec<u64> = (0..20).map(|i| (1_u64 << (3 * i)) - 1).collect();
-        assert_eq!(clusters(&chain, 3, Link::Single), [0; 20]);
+        assert_eq!(grouped(&chain, 3, Link::Single), [0; 20]);
         let ends: Vec<u32> = (0..20).map(|i| i / 2 * 2).collect();
-        assert_eq!(clusters(&chain, 3, Link::Representative), ends);
+        assert_eq!(grouped(&chain, 3, Link::Representative), ends);
     }
 }

@@ -246,7 +246,7 @@ mod tests {
     use crate::pairs::TableWriter;
 
     fn fact(row: u64) -> Fact {
-        let some = row % 3 != 0;
+        let some = !row.is_multiple_of(3);
         let number = |factor: u64| some.then_some(row.wrapping_mul(factor));
         Fact {
             key: some.then(|| format!("{row:09}")),

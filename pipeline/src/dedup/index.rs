@@ -7,6 +7,9 @@
 
 use rayon::prelude::*;
 
+use crate::Result;
+use crate::interrupt::Interrupt;
+
 /// Hashes whose bits are looked at before blocks are chosen.
 const SAMPLE: usize = 4096;
 /// More ways to choose blocks than that never pay.
@@ -38,32 +41,79 @@ pub enum Among {
 
 /// Calls `found` with all pairs that differ in at most `distance` bits, each in either order and perhaps several times,
 /// from all threads of the pool. Leaves the items in another order.
-pub fn near(items: &mut [Item], distance: u32, among: Among, found: &(impl Fn(Item, Item) + Sync)) {
-    search(items, u64::MAX, distance, among, found);
+///
+/// # Errors
+/// An interrupt; then not all pairs were found.
+pub fn near(
+    items: &mut [Item],
+    distance: u32,
+    among: Among,
+    interrupt: &Interrupt,
+    found: &(impl Fn(Item, Item) + Sync),
+) -> Result<()> {
+    Search { distance, among, interrupt, found }.run(items, u64::MAX);
+    interrupt.check()
 }
 
-/// Of items that agree in all bits but the `free` ones.
-fn search(items: &mut [Item], free: u64, distance: u32, among: Among, found: &(impl Fn(Item, Item) + Sync)) {
-    let all = pairs(items, among);
-    if all == 0.0 {
-        return;
-    }
-    let keys = keys(items, free, distance, all);
-    // Blocks that tell less apart than they promise (crowds of hashes, bits that go together) never cost much more than
-    // comparing each with each would have.
-    let mut left = all / 2.0;
-    for key in &keys {
-        items.par_sort_unstable_by_key(|item| item.hash & key);
-        let alike = |a: &Item, b: &Item| (a.hash ^ b.hash) & key == 0;
-        left -= items.par_chunk_by(alike).map(|bucket| pairs(bucket, among)).sum::<f64>();
-        if left < 0.0 {
-            break;
+/// What is searched for.
+struct Search<'a, F> {
+    distance: u32,
+    among: Among,
+    interrupt: &'a Interrupt,
+    found: &'a F,
+}
+
+impl<F: Fn(Item, Item) + Sync> Search<'_, F> {
+    /// Among items that agree in all bits but the `free` ones. Comes to nothing after an interrupt.
+    fn run(&self, items: &mut [Item], free: u64) {
+        let all = pairs(items, self.among);
+        if all == 0.0 {
+            return;
         }
-        let buckets = items.par_chunk_by_mut(alike).filter(|bucket| pairs(bucket, among) > 0.0);
-        buckets.for_each(|bucket| search(bucket, free & !key, distance, among, found));
+        let keys = keys(items, free, self.distance, all);
+        // Blocks that tell less apart than they promise (crowds of hashes, bits that go together) never cost much more
+        // than comparing each with each would have.
+        let mut left = all / 2.0;
+        for key in &keys {
+            if self.interrupt.is_set() {
+                return;
+            }
+            items.par_sort_unstable_by_key(|item| item.hash & key);
+            let alike = |a: &Item, b: &Item| (a.hash ^ b.hash) & key == 0;
+            left -= items.par_chunk_by(alike).map(|bucket| pairs(bucket, self.among)).sum::<f64>();
+            if left < 0.0 {
+                break;
+            }
+            let buckets = items.par_chunk_by_mut(alike).filter(|bucket| pairs(bucket, self.among) > 0.0);
+            buckets.for_each(|bucket| self.run(bucket, free & !key));
+        }
+        if keys.is_empty() || left < 0.0 {
+            self.compare(items);
+        }
     }
-    if keys.is_empty() || left < 0.0 {
-        compare(items, distance, among, found);
+
+    /// Each with each.
+    fn compare(&self, items: &mut [Item]) {
+        let split = match self.among {
+            Among::All => None,
+            Among::Across(first) => {
+                items.sort_unstable_by_key(|item| item.id >= first);
+                Some(items.partition_point(|item| item.id < first))
+            }
+        };
+        let with = |i: usize| {
+            if self.interrupt.is_set() {
+                return;
+            }
+            let a = items[i];
+            let near = |b: &&Item| (a.hash ^ b.hash).count_ones() <= self.distance;
+            items[split.unwrap_or(i + 1)..].iter().filter(near).for_each(|b| (self.found)(a, *b));
+        };
+        let first = 0..split.unwrap_or(items.len());
+        match items.len() < PARALLEL {
+            true => first.for_each(with),
+            false => first.into_par_iter().for_each(with),
+        }
     }
 }
 
@@ -76,27 +126,6 @@ fn pairs(items: &[Item], among: Among) -> f64 {
             let below = items.iter().filter(|item| item.id < first).count() as f64;
             below * (count - below)
         }
-    }
-}
-
-/// Each with each.
-fn compare(items: &mut [Item], distance: u32, among: Among, found: &(impl Fn(Item, Item) + Sync)) {
-    let split = match among {
-        Among::All => None,
-        Among::Across(first) => {
-            items.sort_unstable_by_key(|item| item.id >= first);
-            Some(items.partition_point(|item| item.id < first))
-        }
-    };
-    let with = |i: usize| {
-        let a = items[i];
-        let others = items[split.unwrap_or(i + 1)..].iter();
-        others.filter(|b| (a.hash ^ b.hash).count_ones() <= distance).for_each(|b| found(a, *b));
-    };
-    let first = 0..split.unwrap_or(items.len());
-    match items.len() < PARALLEL {
-        true => first.for_each(with),
-        false => first.into_par_iter().for_each(with),
     }
 }
 
@@ -190,9 +219,10 @@ mod tests {
 
     fn by_index(hashes: &[u64], distance: u32, among: Among) -> BTreeSet<(u32, u32)> {
         let pairs = Mutex::new(BTreeSet::new());
-        near(&mut items(hashes), distance, among, &|a, b| {
+        near(&mut items(hashes), distance, among, &Interrupt::never(), &|a, b| {
             pairs.lock().unwrap().insert((a.id.min(b.id), a.id.max(b.id)));
-        });
+        })
+        .unwrap();
         pairs.into_inner().unwrap()
     }
 
@@ -255,11 +285,25 @@ mod tests {
         crowd.dedup();
         let found = AtomicU64::new(0);
         let started = Instant::now();
-        near(&mut items(&crowd), 4, Among::All, &|_, _| {
+        near(&mut items(&crowd), 4, Among::All, &Interrupt::never(), &|_, _| {
             found.fetch_add(1, Ordering::Relaxed);
-        });
+        })
+        .unwrap();
         assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
         assert!(found.into_inner() > 1000);
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_search_and_is_told() {
+        let interrupt = Interrupt::never();
+        let found = AtomicU64::new(0);
+        let crowd = around(0x00ff_00ff_00ff_00ff, 30_000, 3, 5);
+        let searched = near(&mut items(&crowd), 8, Among::All, &interrupt, &|_, _| {
+            interrupt.set(130);
+            found.fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(matches!(searched, Err(crate::Error::Interrupted { code: 130 })), "{searched:?}");
+        assert!(found.into_inner() < 10_000_000, "of 450 million pairs");
     }
 
     #[test]

@@ -55,9 +55,9 @@ pub(super) fn decide(
             Stage::Url => court.same(Stage::Url, |fact| fact.url, &["url"])?,
             Stage::UrlCaption => court.same(Stage::UrlCaption, |fact| fact.url_caption, &["url_caption"])?,
             Stage::Placeholder => court.placeholders(config.placeholder.rows, config.placeholder.sites)?,
-            Stage::Contaminated => court.contaminated(exhibits, config.against.distance)?,
+            Stage::Contaminated => court.contaminated(exhibits, config.against.distance, interrupt)?,
             Stage::Sha256 => court.same(Stage::Sha256, |fact| fact.sha256, &["sha256"])?,
-            Stage::Near => court.near(config)?,
+            Stage::Near => court.near(config, interrupt)?,
         }
     }
     Ok(court.close())
@@ -89,7 +89,7 @@ impl<'a> Court<'a> {
         };
         let mut quality = Vec::with_capacity(count as usize);
         facts.each(&["area", "bytes"], |row, fact| {
-            quality.push((Reverse(fact.area), Reverse(fact.bytes), row))
+            quality.push((Reverse(fact.area), Reverse(fact.bytes), row));
         })?;
         quality.par_sort_unstable();
         let rows: Vec<u32> = quality.into_iter().map(|(.., row)| row).collect();
@@ -150,11 +150,11 @@ impl<'a> Court<'a> {
     }
 
     /// Rows whose picture is near to one of an evaluation set do not stay; the nearest is named, of those the first.
-    fn contaminated(&mut self, exhibits: &Exhibits, distance: u32) -> Result<()> {
+    fn contaminated(&mut self, exhibits: &Exhibits, distance: u32, interrupt: &Interrupt) -> Result<()> {
         let hashes = self.hearing(&["phash"], |fact| fact.phash)?;
         let starts = starts(&hashes);
         let distinct: Vec<PHash> = starts.iter().map(|start| hashes[*start as usize].0).collect();
-        for (start, exhibit) in starts.into_iter().zip(exhibits.nearest(&distinct, distance)?) {
+        for (start, exhibit) in starts.into_iter().zip(exhibits.nearest(&distinct, distance, interrupt)?) {
             let Some(exhibit) = exhibit else { continue };
             for (_, rank) in alike(&hashes, start) {
                 self.dismiss(*rank, Stage::Contaminated, *rank);
@@ -165,13 +165,13 @@ impl<'a> Court<'a> {
     }
 
     /// Of rows whose pictures are near to each other, the best stays.
-    fn near(&mut self, config: &DedupConfig) -> Result<()> {
+    fn near(&mut self, config: &DedupConfig, interrupt: &Interrupt) -> Result<()> {
         let hashes = self.hearing(&["phash"], |fact| fact.phash)?;
         let said = |start: &u32| hashes[*start as usize];
         let mut starts = starts(&hashes);
         starts.par_sort_unstable_by_key(|start| said(start).1);
         let distinct: Vec<u64> = starts.iter().map(|start| said(start).0.0).collect();
-        let leaders = clusters(&distinct, config.near.distance, config.near.link);
+        let leaders = clusters(&distinct, config.near.distance, config.near.link, interrupt)?;
         for (start, leader) in starts.iter().zip(leaders) {
             let head = said(&starts[leader as usize]).1;
             for (_, rank) in alike(&hashes, *start).filter(|(_, rank)| *rank != head) {

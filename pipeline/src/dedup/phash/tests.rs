@@ -4,7 +4,7 @@ use crate::picture::{DecodeOptions, decode};
 /// As murmur's finaliser mixes bits; `golden.tsv` was made with the same.
 fn mix(mut v: u32) -> u32 {
     for _ in 0..2 {
-        v = (v ^ (v >> 16)).wrapping_mul(0x45d9_f3b);
+        v = (v ^ (v >> 16)).wrapping_mul(0x045d_9f3b);
     }
     v ^ (v >> 16)
 }
