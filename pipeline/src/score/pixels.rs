@@ -91,10 +91,10 @@ mod tests {
     fn channels_and_axes_are_in_the_order_that_is_asked_for() {
         let nhwc = ImageInput { layout: Layout::Nhwc, ..plain() };
         let numbers = |input: &ImageInput| tensor(&png(), input).unwrap();
-        assert_eq!(numbers(&nhwc), (1..=12).map(f32::from).collect::<Vec<_>>());
-        assert_eq!(numbers(&plain()), [1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12].map(f32::from));
+        assert_eq!(numbers(&nhwc), (1..=12_u8).map(f32::from).collect::<Vec<_>>());
+        assert_eq!(numbers(&plain()), [1_u8, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12].map(f32::from));
         let bgr = ImageInput { channels: Channels::Bgr, mean: [3.0, 2.0, 1.0], ..nhwc };
-        assert_eq!(numbers(&bgr), [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9].map(f32::from));
+        assert_eq!(numbers(&bgr), [0_u8, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9].map(f32::from));
         let halves = ImageInput { scale: 0.5, std: [0.5, 1.0, 2.0], ..plain() };
         assert_eq!(numbers(&halves)[..5], [1.0, 4.0, 7.0, 10.0, 1.0]);
     }
