@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
 use pipeline::pairs::TableWriter;
@@ -218,13 +218,22 @@ fn many() -> Desk {
 #[test]
 fn killed_at_any_moment_and_run_again_gives_the_same_bytes() {
     let desk = many();
-    let flags = ["--shuffle", "--rows-per-unit", "50", "--threads", "1", "-q", "--out"];
+    let flags = ["--shuffle", "--rows-per-unit", "25", "--threads", "1", "-q", "--out"];
     run(&desk, &[flags.as_slice(), &["whole"]].concat());
+    let committed = || std::fs::read_dir(desk.path("killed/_commits")).map_or(0, Iterator::count);
     let mut kills = 0;
-    for round in 0..12_u64 {
+    for round in 0..9 {
         let arguments = [["reshard", "pairs"].as_slice(), &flags, &["killed"]].concat();
         let mut child = desk.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(40 + round * 97 % 400));
+        // Before the first shard, then after one to three more of them.
+        let (early, wanted) = (round < 4, committed() + 1 + round % 3);
+        let deadline = Instant::now() + Duration::from_millis(if early { 10 << round } else { 60_000 });
+        while Instant::now() < deadline
+            && (early || committed() < wanted)
+            && child.try_wait().unwrap().is_none()
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if child.try_wait().unwrap().is_none() {
             // SIGKILL: nothing can be tidied up.
             child.kill().unwrap();
@@ -234,7 +243,7 @@ fn killed_at_any_moment_and_run_again_gives_the_same_bytes() {
     }
     assert!(kills >= 3, "the run is too short for this test: {kills} kills");
     run(&desk, &[flags.as_slice(), &["killed"]].concat());
-    assert_eq!(desk.shards("whole").len(), 30);
+    assert_eq!(desk.shards("whole").len(), 60);
     assert!(desk.shards("whole") == desk.shards("killed"), "the shards differ");
     assert_eq!(desk.names("whole"), desk.names("killed"), "nothing of the killed runs stays");
 }

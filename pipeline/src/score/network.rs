@@ -67,7 +67,7 @@ impl Network {
         for (index, (_, kind, shape)) in inputs.iter().enumerate() {
             model.set_input_fact(index, InferenceFact::dt_shape(*kind, shape.clone())).map_err(broken)?;
         }
-        let model = model.into_optimized().and_then(|model| model.into_runnable()).map_err(broken)?;
+        let model = model.into_optimized().and_then(IntoRunnable::into_runnable).map_err(broken)?;
         let outputs = names.into_iter().map(|name| (name, 0)).collect();
         let mut network = Self { path: path.to_owned(), model, inputs, outputs, batch };
         let values = network.run(&[network.zeros(input)])?;
