@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
 use pipeline::pairs::TableWriter;
@@ -111,13 +111,53 @@ fn what_is_wrong_is_told_with_its_cure() {
     desk.write("keys.txt", "none\n");
     desk.write("bad.npy", "uid\n");
     let said = |arguments: &[&str]| told(&desk.run(&[&["reshard"], arguments, &["-q"]].concat()));
-    insta::assert_snapshot!(said(&["pairs"]), @"");
-    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--split", "train=0.9,test=0.2"]), @"");
-    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--keep", "keys.txt", "--on", "uid"]), @"");
-    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--keep", "bad.npy"]), @"");
-    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--sort", "urll"]), @"");
-    insta::assert_snapshot!(said(&["pairs", "--out", "pairs"]), @"");
-    insta::assert_snapshot!(said(&["absent", "--out", "out"]), @"");
+    insta::assert_snapshot!(said(&["pairs"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: output.path: no output folder given
+    hint: add --out data/resharded
+    ");
+    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--split", "train=0.9,test=0.2"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: split.sides: the shares sum to 1.1, not to 1
+    ");
+    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--keep", "keys.txt", "--on", "uid"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: keys.txt: leaves no row: 1 entries, looked up in column `uid`
+    hint: is that the right column? --on names another one of the shards
+    ");
+    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--keep", "bad.npy"]), @r#"
+    exit 2
+    --- stdout
+    --- stderr
+    error: bad.npy: cut short
+    hint: wanted: np.save of a sorted array with dtype "u8,u8", the upper and the lower half of each uid
+    "#);
+    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--sort", "urll"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: order.by: no column `urll` in pairs/00000.parquet; there are: uid, cluster, caption, url, key, status, error_message, width, height, original_width, original_height, exif, sha256, reason, rule, jpg
+    hint: did you mean `url`?
+    ");
+    insta::assert_snapshot!(said(&["pairs", "--out", "pairs"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: output.path: pairs is an input
+    hint: choose another --out
+    ");
+    insta::assert_snapshot!(said(&["absent", "--out", "out"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: absent: No such file or directory (os error 2)
+    ");
     assert_eq!(desk.names("out"), [""; 0], "nothing was made");
 }
 
@@ -127,7 +167,13 @@ fn pictures_beside_their_table_are_refused_not_lost() {
     desk.write("links.csv", good_rows(3));
     let output = desk.crawl("links.csv", "tars", &["--output-format", "webdataset"]).output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
-    insta::assert_snapshot!(told(&desk.run(&["reshard", "tars", "--out", "out", "-q"])), @"");
+    insta::assert_snapshot!(told(&desk.run(&["reshard", "tars", "--out", "out", "-q"])), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: tars/00000.parquet: its pictures lie beside it, in a tar or a folder
+    hint: put them into the table first: pipeline crawl FOLDER --disable-all-reencoding --out OTHER
+    ");
 }
 
 #[test]
@@ -172,13 +218,22 @@ fn many() -> Desk {
 #[test]
 fn killed_at_any_moment_and_run_again_gives_the_same_bytes() {
     let desk = many();
-    let flags = ["--shuffle", "--rows-per-unit", "50", "--threads", "1", "-q", "--out"];
+    let flags = ["--shuffle", "--rows-per-unit", "25", "--threads", "1", "-q", "--out"];
     run(&desk, &[flags.as_slice(), &["whole"]].concat());
+    let committed = || std::fs::read_dir(desk.path("killed/_commits")).map_or(0, Iterator::count);
     let mut kills = 0;
-    for round in 0..12_u64 {
+    for round in 0..9 {
         let arguments = [["reshard", "pairs"].as_slice(), &flags, &["killed"]].concat();
         let mut child = desk.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(40 + round * 97 % 400));
+        // Before the first shard, then after one to three more of them.
+        let (early, wanted) = (round < 4, committed() + 1 + round % 3);
+        let deadline = Instant::now() + Duration::from_millis(if early { 10 << round } else { 60_000 });
+        while Instant::now() < deadline
+            && (early || committed() < wanted)
+            && child.try_wait().unwrap().is_none()
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if child.try_wait().unwrap().is_none() {
             // SIGKILL: nothing can be tidied up.
             child.kill().unwrap();
@@ -188,7 +243,7 @@ fn killed_at_any_moment_and_run_again_gives_the_same_bytes() {
     }
     assert!(kills >= 3, "the run is too short for this test: {kills} kills");
     run(&desk, &[flags.as_slice(), &["killed"]].concat());
-    assert_eq!(desk.shards("whole").len(), 30);
+    assert_eq!(desk.shards("whole").len(), 60);
     assert!(desk.shards("whole") == desk.shards("killed"), "the shards differ");
     assert_eq!(desk.names("whole"), desk.names("killed"), "nothing of the killed runs stays");
 }

@@ -73,8 +73,19 @@ fn what_is_wrong_is_told_with_its_cure() {
     let desk = crawled();
     desk.write("broken.onnx", "not a model");
     let said = |arguments: &[&str]| told(&desk.run(&[&["score"], arguments, &["-q"]].concat()));
-    insta::assert_snapshot!(said(&["pairs", "--out", "out"]), @"");
-    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--open-nsfw", "absent.onnx"]), @"");
+    insta::assert_snapshot!(said(&["pairs", "--out", "out"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: models: no model given
+    hint: --open-nsfw open_nsfw.onnx
+    ");
+    insta::assert_snapshot!(said(&["pairs", "--out", "out", "--open-nsfw", "absent.onnx"]), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: absent.onnx: No such file or directory (os error 2)
+    ");
     let broken = said(&["pairs", "--out", "out", "--open-nsfw", "broken.onnx"]);
     assert!(broken.contains("error: broken.onnx: cannot be used as a model: "), "{broken}");
     assert_eq!(desk.names("out"), [""; 0], "nothing was made");

@@ -392,7 +392,7 @@ mod tests {
             ids(table.scan_with(0, Some(&["id"]), Some(rows)).unwrap())
         };
         assert_eq!(selected(&[998..1002, 3500..3501, 4999..5000]), [998, 999, 1000, 1001, 3500, 4999]);
-        assert_eq!(selected(&[4000..4002]), [4000, 4001]);
+        assert_eq!(selected(std::slice::from_ref(&(4000..4002))), [4000, 4001]);
         assert_eq!(selected(&[]), [0; 0]);
         let none = within_groups(builder(&table.store, "00000.parquet").unwrap().metadata(), vec![].into());
         assert_eq!(none.0, [0; 0]);

@@ -73,7 +73,7 @@ impl Desk {
         for batch in (0..table.shards().len()).flat_map(|shard| table.scan(shard).unwrap()) {
             let batch = batch.unwrap();
             let clusters = batch.column_by_name("cluster").unwrap().as_string::<i32>();
-            let images = batch.column_by_name("jpg").map(|images| images.as_binary::<i32>());
+            let images = batch.column_by_name("jpg").map(AsArray::as_binary::<i32>);
             for (row, id) in batch.column(0).as_primitive::<Int64Type>().values().iter().enumerate() {
                 let image =
                     images.filter(|images| images.is_valid(row)).map(|images| images.value(row).to_vec());

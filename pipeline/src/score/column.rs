@@ -107,7 +107,7 @@ impl Taken {
             _ => {
                 let mut numbers = Float32Builder::new();
                 (0..rows).for_each(|row| {
-                    numbers.append_option(row_values(row).and_then(|one| one.first().copied()))
+                    numbers.append_option(row_values(row).and_then(|one| one.first().copied()));
                 });
                 Arc::new(numbers.finish())
             }

@@ -66,6 +66,7 @@ impl Network {
     }
 
     fn open(path: &str, input: &ModelInput, batch: usize, threads: usize) -> Result<Self> {
+        std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
         let model = Model::load_file(path)
             .map_err(|e| Error::input(path, format!("cannot be used as a model: {e}")))?;
         let inputs = inputs(path, &model, input, batch)?;

@@ -51,7 +51,7 @@ enum Source {
     /// A column of pictures.
     Pictures(String, ImageInput),
     /// A column of texts.
-    Texts(String, Ids),
+    Texts(String, Box<Ids>),
 }
 
 /// The columns of some rows, and what became of each of the rows.
@@ -133,7 +133,7 @@ impl Model {
             }
             ModelInput::Text(text) => {
                 require(table.schema(), &text.column, name)?;
-                Source::Texts(text.column.clone(), Ids::load(&text)?)
+                Source::Texts(text.column.clone(), Box::new(Ids::load(&text)?))
             }
         };
         let columns = config.columns(name)?.into_iter().map(|column| Taken::of(column, name, &network));

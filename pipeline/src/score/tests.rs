@@ -24,8 +24,11 @@ impl Desk {
     /// Shards of red, green and blue pictures, one damaged, one missing.
     fn new() -> Self {
         let desk = Self(tempfile::tempdir().unwrap());
-        let red =
-            [("red", colour(255, 0, 0)), ("a blue", Some(b"\x89PNG damaged".to_vec())), ("green", None)];
+        let red = [
+            ("red", colour(255, 0, 0)),
+            ("a blue", colour(0, 0, 255).map(|bytes| bytes[..40].to_vec())),
+            ("green", None),
+        ];
         let blue = [("Blue", colour(0, 0, 255)), ("red", colour(0, 255, 0))];
         for (index, rows) in [red.as_slice(), blue.as_slice()].into_iter().enumerate() {
             let keys: StringArray = (0..rows.len()).map(|row| Some(format!("{index}{row}"))).collect();
@@ -86,7 +89,7 @@ fn scores_stand_before_the_pictures_and_are_null_without_one() {
     let desk = Desk::new();
     let summary = desk.pictures("out", COLUMNS, &[]).unwrap();
     let counts: Vec<_> = summary.counts.iter().map(|(outcome, rows)| (outcome.as_str(), *rows)).collect();
-    assert_eq!(counts, [("decode", 1), ("no_picture", 1), ("scored", 3)]);
+    assert_eq!(counts, [("no_picture", 1), ("scored", 3), ("truncated", 1)]);
     assert_eq!(desk.numbers("out", "redder"), [Some(1.0), None, None, Some(-1.0), Some(0.0)]);
     let p = desk.numbers("out", "p");
     assert!((p[0].unwrap() - 0.268_941_4).abs() < 1e-6 && p[4] == Some(0.5), "{p:?}");
