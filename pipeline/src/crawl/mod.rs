@@ -30,6 +30,7 @@ mod manners;
 #[path = "../../../tests/pipeline/name_server.rs"]
 mod name_server;
 mod output;
+mod pages;
 mod process;
 mod prometheus;
 mod schedule;
@@ -55,17 +56,23 @@ use crate::unit::{self, Attempt, Commit, InputFile, Plan, Selection, Todo, pendi
 use crate::{Error, Result};
 
 use asks::AskColumns;
+pub(crate) use config::one_or_many;
 pub use config::{Compat, CrawlConfig, ImageConfig, InputConfig, NetConfig, OutputConfig, RunConfig};
 pub use dns::DnsChoice;
 pub use doctor::{Check, Verdict, examine};
 use engine::{Engine, Parts};
 pub use estimate::Estimate;
+pub(crate) use fetch::Packing;
 use list::{Columns, ListFile};
 pub use list::{ListFormat, RetryFailed};
+pub(crate) use list::{Source, Walk, files_like, has_wildcard, http_object, is_url, objects_like, split};
 pub use manners::MannersConfig;
+pub(crate) use manners::{Decides as MannersDecide, NO_CONTACT, PageRules};
 pub use output::OutputFormat;
+pub(crate) use pages::{FetchedPage, PageFetcher};
 use prometheus::Exporter;
 pub use size::ByteSize;
+pub(crate) use stats::now;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;
 
@@ -180,7 +187,7 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
 }
 
 /// What `--json` tells of a unit that has just been committed.
-fn unit_event(commit: &Commit) -> Map<String, Value> {
+pub(crate) fn unit_event(commit: &Commit) -> Map<String, Value> {
     [
         ("unit", commit.unit.into()),
         ("files", json!(commit.files.iter().map(|file| &file.name).collect::<Vec<_>>())),

@@ -44,9 +44,11 @@ use crate::settings::suggest;
 use crate::unit::Unit;
 use crate::{Error, Result};
 
+pub(crate) use self::find::{files_like, has_wildcard, is_url, objects_like, split};
 pub use self::format::ListFormat;
 pub use self::retry::RetryFailed;
-pub(super) use self::source::Source;
+pub(crate) use self::source::{Source, http_object};
+pub(crate) use self::tree::Walk;
 
 /// Rows that are handed on, and later written, together: few, as all their pictures are in memory before they are.
 pub(super) const BLOCK: usize = 32;
