@@ -9,6 +9,7 @@
 //! | [`io_failure`] | what a full disk or a missing file means for a program |
 //! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
+//! | `extract` (feature `crawl`) | web archives, pages, sitemaps → link tables |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
@@ -17,6 +18,8 @@ pub mod cli;
 #[cfg(feature = "crawl")]
 pub mod crawl;
 mod error;
+#[cfg(feature = "crawl")]
+pub mod extract;
 pub mod interrupt;
 pub mod io_failure;
 pub mod pairs;
