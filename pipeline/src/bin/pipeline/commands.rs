@@ -4,6 +4,7 @@ use std::path::Path;
 
 use pipeline::cli::{self, Common, print};
 use pipeline::crawl::{self, ByteSize, CrawlConfig, CrawlSummary, RunOptions};
+use pipeline::pairs;
 use pipeline::progress::clock;
 use pipeline::reason::Reason;
 use pipeline::settings::{self, suggest};
@@ -14,10 +15,12 @@ use serde_json::{Value, json};
 
 use crate::args::{Arguments, Command, Crawl, Explain, Folder};
 use crate::doctor::doctor;
+use crate::extract::extract;
 use crate::show::{show, tell};
 
 pub(crate) fn run(command: Command) -> Result<u8> {
     match command {
+        Command::Extract(args) => extract(&args),
         Command::Crawl(args) if args.dry_run => plan(&args),
         Command::Crawl(args) => crawl(&args),
         Command::Plan(args) => plan(&args),
@@ -67,7 +70,7 @@ fn conclude(common: &Common, summary: &CrawlSummary) -> Result<()> {
 }
 
 /// A versioned JSON line.
-fn record(kind: &str, mut value: Value) -> Result<()> {
+pub(crate) fn record(kind: &str, mut value: Value) -> Result<()> {
     if let Some(object) = value.as_object_mut() {
         let mut line = serde_json::Map::new();
         line.insert("type".to_owned(), kind.into());
@@ -122,8 +125,9 @@ fn status(args: &Folder) -> Result<()> {
         let (done, units) = (commits.len(), plan.units.len());
         return record("status", json!({"units": units, "done": done, "rows": rows, "missing": missing}));
     }
-    let done =
-        format!("{} of {} units done, {rows} of {} rows", commits.len(), plan.units.len(), plan.rows());
+    // Only the rows of a crawl are those of its input.
+    let of = if plan.format == pairs::FORMAT { format!(" of {}", plan.rows()) } else { String::new() };
+    let done = format!("{} of {} units done, {rows}{of} rows", commits.len(), plan.units.len());
     match missing.is_empty() {
         true => print(&done),
         false => print(&format!("{done}\nmissing: {}", ranges(&missing))),

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod doctor;
+mod extract;
 mod image_flags;
 mod img2dataset;
 mod preview;
