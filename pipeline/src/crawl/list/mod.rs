@@ -175,7 +175,13 @@ impl ListFile {
             Some(name) => Some(find(name, "input.caption_col")?.name().clone()),
             None => fields.iter().any(|field| field.name() == "caption").then(|| "caption".to_owned()),
         };
-        let extra = input.columns.iter().map(|name| find(name, "input.columns")).collect::<Result<_>>()?;
+        let named = input.columns.iter().map(|name| find(name, "input.columns"));
+        let extra = match &self.content {
+            Content::Table(source) if input.columns.is_empty() && table::is_links(source)? => {
+                table::carried(&fields, &url, caption.as_deref())
+            }
+            _ => named.collect::<Result<_>>()?,
+        };
         Ok(Columns { url, caption, extra, image })
     }
 
