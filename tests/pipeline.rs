@@ -5,6 +5,8 @@
 mod bucket;
 #[path = "pipeline/desk.rs"]
 mod desk;
+#[path = "pipeline/extract.rs"]
+mod extract;
 #[path = "pipeline/hosts.rs"]
 mod hosts;
 #[path = "pipeline/images.rs"]
