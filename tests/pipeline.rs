@@ -7,6 +7,8 @@ mod bucket;
 mod dedup;
 #[path = "pipeline/desk.rs"]
 mod desk;
+#[path = "pipeline/extract.rs"]
+mod extract;
 #[path = "pipeline/filter.rs"]
 mod filter;
 #[path = "pipeline/hosts.rs"]

@@ -13,6 +13,7 @@
 //! | `dedup` (feature `crawl`) | pair shards or link tables → the same without duplicates |
 //! | `reshard` (feature `crawl`) | shards cut anew: merged, subset, split, shuffled, sorted |
 //! | `score` (feature `score`) | columns from ONNX models |
+//! | `extract` (feature `crawl`) | web archives, pages, sitemaps → link tables |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
@@ -23,6 +24,8 @@ pub mod crawl;
 #[cfg(feature = "crawl")]
 pub mod dedup;
 mod error;
+#[cfg(feature = "crawl")]
+pub mod extract;
 #[cfg(feature = "crawl")]
 pub mod filter;
 pub mod interrupt;

@@ -31,6 +31,7 @@ mod manners;
 #[path = "../../../tests/pipeline/name_server.rs"]
 mod name_server;
 mod output;
+mod pages;
 mod process;
 mod prometheus;
 mod schedule;
@@ -60,15 +61,20 @@ pub use dns::DnsChoice;
 pub use doctor::{Check, Verdict, examine};
 use engine::{Engine, Parts};
 pub use estimate::Estimate;
+pub(crate) use fetch::Packing;
 pub(crate) use images::{Image, Images};
 pub(crate) use list::list_column;
 use list::{Columns, ListFile};
 pub use list::{ListFormat, RetryFailed};
+pub(crate) use list::{Source, Walk, files_like, has_wildcard, http_object, is_url, objects_like, split};
 pub use manners::MannersConfig;
+pub(crate) use manners::{Decides as MannersDecide, NO_CONTACT, PageRules};
 pub use output::OutputFormat;
+pub(crate) use pages::{FetchedPage, PageFetcher};
 use prometheus::Exporter;
 pub(crate) use schedule::registrable;
 pub use size::ByteSize;
+pub(crate) use stats::now;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;
 
@@ -157,7 +163,7 @@ fn run_with(config: &CrawlConfig, options: &RunOptions, progress: &Progress) -> 
 }
 
 /// What `--json` tells of a unit that has just been committed.
-fn unit_event(commit: &Commit) -> Map<String, Value> {
+pub(crate) fn unit_event(commit: &Commit) -> Map<String, Value> {
     [
         ("unit", commit.unit.into()),
         ("files", json!(commit.files.iter().map(|file| &file.name).collect::<Vec<_>>())),

@@ -9,6 +9,7 @@ use pipeline::crawl::{ListFormat, OutputFormat};
 use pipeline::unit::Selection;
 
 use crate::dedup::Dedup;
+use crate::extract::Extract;
 use crate::filter::Filter;
 use crate::image_flags::{self, ImageFlags};
 use crate::img2dataset::Img2dataset;
@@ -19,6 +20,7 @@ use crate::score::Score;
 #[derive(Parser)]
 #[command(name = "pipeline", version, about, max_term_width = 110)]
 #[command(after_help = "Examples:
+  pipeline extract crawl-data/*.wat.gz --out data/links
   pipeline crawl urls.parquet --out data/pairs --image-size 256
   pipeline crawl crawl.toml --set net.concurrency=512
   pipeline show data/pairs
@@ -31,6 +33,8 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Find the images of pages (WARC, WAT, HTML, sitemaps) and write link tables
+    Extract(Box<Extract>),
     /// Download the images of a link list, resize them and write pair shards
     Crawl(Box<Crawl>),
     /// Show what a crawl would do: rows, units, hosts, bytes and time

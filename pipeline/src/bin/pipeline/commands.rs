@@ -4,6 +4,7 @@ use std::path::Path;
 
 use pipeline::cli::{self, Common, print};
 use pipeline::crawl::{self, ByteSize, CrawlConfig, CrawlSummary, RunOptions};
+use pipeline::pairs;
 use pipeline::progress::clock;
 use pipeline::reason::Reason;
 use pipeline::settings::{self, suggest};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use crate::args::{Arguments, Command, Crawl, Explain, Folder};
 use crate::dedup::dedup;
 use crate::doctor::doctor;
+use crate::extract::extract;
 use crate::filter;
 use crate::reshard::reshard;
 use crate::score::score;
@@ -22,6 +24,7 @@ use crate::show::{show, tell};
 
 pub(crate) fn run(command: Command) -> Result<u8> {
     match command {
+        Command::Extract(args) => extract(&args),
         Command::Crawl(args) if args.dry_run => plan(&args),
         Command::Crawl(args) => crawl(&args),
         Command::Plan(args) => plan(&args),
@@ -130,8 +133,9 @@ fn status(args: &Folder) -> Result<()> {
         let (done, units) = (commits.len(), plan.units.len());
         return record("status", json!({"units": units, "done": done, "rows": rows, "missing": missing}));
     }
-    let done =
-        format!("{} of {} units done, {rows} of {} rows", commits.len(), plan.units.len(), plan.rows());
+    // Only the rows of a crawl are those of its input.
+    let of = if plan.format == pairs::FORMAT { format!(" of {}", plan.rows()) } else { String::new() };
+    let done = format!("{} of {} units done, {rows}{of} rows", commits.len(), plan.units.len());
     match missing.is_empty() {
         true => print(&done),
         false => print(&format!("{done}\nmissing: {}", ranges(&missing))),

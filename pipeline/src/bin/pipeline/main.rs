@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod dedup;
 mod doctor;
+mod extract;
 mod filter;
 mod image_flags;
 mod img2dataset;

@@ -8,7 +8,7 @@ use arrow::datatypes::Schema;
 use pipeline::cli::print;
 use pipeline::crawl::{ByteSize, Counts, CrawlConfig, line};
 use pipeline::pairs::{self, PairReader};
-use pipeline::reason::Reason;
+use pipeline::reason::{Reason, Status};
 use pipeline::store::Store;
 use pipeline::unit::{Commit, committed};
 use pipeline::{Error, Result, settings};
@@ -43,7 +43,13 @@ pub(crate) fn show(args: &Show) -> Result<()> {
     lines.extend(metadata.iter().map(|(key, value)| format!("  {key} = {value}")));
     lines.push("columns".to_owned());
     lines.extend(columns.iter().map(|(name, kind)| format!("  {name}: {kind}")));
-    for (title, counts) in [("status", &statuses), ("reason", &counts)] {
+    // A table of links counts its rows by other things.
+    let known = |code: &String| code.parse::<Reason>().is_ok() || code.parse::<Status>().is_ok();
+    let lists = match counts.keys().any(known) {
+        true => vec![("status", &statuses), ("reason", &counts)],
+        false => vec![("rows", &counts)],
+    };
+    for (title, counts) in lists {
         if !counts.is_empty() {
             lines.push(title.to_owned());
             lines.extend(counts.iter().map(|(name, rows)| format!("  {name}: {rows}")));
@@ -128,5 +134,8 @@ pub(crate) fn tell(counts: &BTreeMap<String, u64>) -> String {
         .iter()
         .filter_map(|(code, rows)| code.parse().ok().map(|reason: Reason| (reason, *rows)))
         .collect();
+    if known.is_empty() {
+        return counts.iter().map(|(name, rows)| format!("{name} {rows}")).collect::<Vec<_>>().join(", ");
+    }
     line(&known, usize::MAX)
 }

@@ -26,7 +26,8 @@ pub struct InputConfig {
     /// `webp` (shards), or `image` (Hugging Face's struct); empty: none, everything is downloaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_col: Option<String>,
-    /// Columns to carry into the shards, with their types; with images: `folder`, `source_key`, keys of the JSON.
+    /// Columns to carry into the shards, with their types; with images: `folder`, `source_key`, keys of the JSON. Unset, of a
+    /// link table of `pipeline extract` all are carried.
     pub columns: Vec<String>,
     /// Whether quotes in CSV and TSV hold cells together; `false` for lists whose captions have quotes as they come.
     pub quoting: bool,

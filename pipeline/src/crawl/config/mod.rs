@@ -7,7 +7,6 @@ mod output;
 
 use serde::{Deserialize, Serialize};
 
-use super::address::Policy;
 use super::list::{ListFormat, RetryFailed};
 use super::manners::{self, MannersConfig};
 use super::output::OutputFormat;
@@ -98,16 +97,6 @@ impl CrawlConfig {
             _ if self.input.bbox_col.is_some() && self.image.disable_all_reencoding => {
                 return wrong("input.bbox_col", "nothing can be blurred with image.disable_all_reencoding");
             }
-            _ if self.net.concurrency == 0 => return wrong("net.concurrency", "must be at least 1"),
-            _ if !seconds(self.net.timeout) => {
-                return wrong("net.timeout", "is a positive number of seconds");
-            }
-            _ if !seconds(self.net.connect_timeout) => {
-                return wrong("net.connect_timeout", "is a positive number of seconds");
-            }
-            _ if !seconds(self.net.first_byte_timeout) => {
-                return wrong("net.first_byte_timeout", "is a positive number of seconds");
-            }
             _ if !(0.0..=1.0).contains(&self.run.min_success) => {
                 return wrong("run.min_success", "lies between 0 and 1");
             }
@@ -116,14 +105,11 @@ impl CrawlConfig {
             }
             _ => {}
         }
-        if let Some((key, message)) = self.net.schedule_problem() {
-            return wrong(key, message);
-        }
+        self.net.validate()?;
         if let Some((key, message)) = self.image.problem() {
             return wrong(key, message);
         }
-        self.manners.validate(&self.net.user_agent)?;
-        Policy::new(&self.net).map(|_| ())
+        self.manners.validate(&self.net.user_agent)
     }
 
     /// `formats` are those of the lists, in their order.
@@ -147,10 +133,6 @@ impl CrawlConfig {
             breaker: self.net.breaker,
         }
     }
-}
-
-fn seconds(value: f64) -> bool {
-    value > 0.0 && value < 1e6
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::crawl::address::Policy;
 use crate::crawl::dns::DnsChoice;
 use crate::crawl::size::ByteSize;
+use crate::{Error, Result};
 
 /// `[net]`: the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,21 +85,31 @@ impl Default for NetConfig {
 }
 
 impl NetConfig {
-    /// The first limit or retry setting that cannot work.
-    pub(super) fn schedule_problem(&self) -> Option<(&'static str, &'static str)> {
+    /// Refuses what cannot work, naming the key.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let wrong = |key: &str, message: &str| Err(Error::config(key, message));
+        let seconds = |value: f64| value > 0.0 && value < 1e6;
         let rate = self.per_host_rate;
         match self {
+            _ if self.concurrency == 0 => wrong("net.concurrency", "must be at least 1"),
+            _ if !seconds(self.timeout) => wrong("net.timeout", "is a positive number of seconds"),
+            _ if !seconds(self.connect_timeout) => {
+                wrong("net.connect_timeout", "is a positive number of seconds")
+            }
+            _ if !seconds(self.first_byte_timeout) => {
+                wrong("net.first_byte_timeout", "is a positive number of seconds")
+            }
             _ if rate != 0.0 && !(1e-4..=1e6).contains(&rate) => {
-                Some(("net.per_host_rate", "is 0 or lies between 0.0001 and 1000000"))
+                wrong("net.per_host_rate", "is 0 or lies between 0.0001 and 1000000")
             }
             _ if !(0.0..=86_400.0).contains(&self.max_site_delay) => {
-                Some(("net.max_site_delay", "lies between 0 and 86400 seconds"))
+                wrong("net.max_site_delay", "lies between 0 and 86400 seconds")
             }
-            _ if self.retries > 100 => Some(("net.retries", "is at most 100")),
+            _ if self.retries > 100 => wrong("net.retries", "is at most 100"),
             _ if !(0.0..=3600.0).contains(&self.retry_backoff) => {
-                Some(("net.retry_backoff", "lies between 0 and 3600 seconds"))
+                wrong("net.retry_backoff", "lies between 0 and 3600 seconds")
             }
-            _ => None,
+            _ => Policy::new(self).map(|_| ()),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::reason::Reason;
 
 /// How a body is packed (RFC 9110 §8.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
+pub(crate) enum Packing {
     None,
     Gzip,
     Deflate,
@@ -24,14 +24,19 @@ pub(super) enum Packing {
 }
 
 impl Packing {
-    /// By `Content-Encoding`; words that name no compression (`none`, `utf-8`, …) are mistakes that do no harm.
+    /// By `Content-Encoding`.
     pub(super) fn of(response: &Response) -> Self {
         let mut values = response.headers().get_all(CONTENT_ENCODING).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             let twice = response.headers().get_all(CONTENT_ENCODING).iter().count() > 1;
             return if twice { Self::Other } else { Self::None };
         };
-        match value.to_str().unwrap_or("").trim().to_ascii_lowercase().as_str() {
+        Self::named(value.to_str().unwrap_or(""))
+    }
+
+    /// By the value of the header; words that name no compression (`none`, `utf-8`, …) are mistakes that do no harm.
+    pub(crate) fn named(value: &str) -> Self {
+        match value.trim().to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => Self::Gzip,
             "deflate" => Self::Deflate,
             "zstd" => Self::Zstd,
@@ -43,7 +48,7 @@ impl Packing {
 
     /// Unpacks, `most` bytes at most. A body that is not packed as its header says is left as it is: it may well be
     /// the image itself.
-    pub(super) fn unpack(self, body: Bytes, most: u64) -> Result<Bytes, Reason> {
+    pub(crate) fn unpack(self, body: Bytes, most: u64) -> Result<Bytes, Reason> {
         match self {
             Self::Gzip if body.starts_with(&[0x1F, 0x8B]) => drain(MultiGzDecoder::new(&*body), most),
             Self::Deflate if is_zlib(&body) => drain(ZlibDecoder::new(&*body), most),

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Response, header};
+use reqwest::Response;
+use reqwest::header::{self, HeaderMap};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use self::body::{Packing, read};
+pub(crate) use self::body::Packing;
+use self::body::read;
 pub(super) use self::client::Clients;
 use self::connect::Meter;
 pub(super) use self::failure::Failure;
@@ -47,6 +49,15 @@ pub(super) struct Body {
     pub(super) held: Held,
 }
 
+/// What arrived, with the head of the answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Where it came from at last.
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
 impl Fetcher {
     pub(super) fn new(net: &NetConfig, manners: &MannersConfig, bodies: Bodies) -> Result<Self> {
         let agent = Agent::new(manners, &net.user_agent);
@@ -71,19 +82,25 @@ impl Fetcher {
 
     /// Fetches `url`; time spent waiting for memory, or for what a site says about crawling, does not count against
     /// the deadline.
-    pub(super) async fn fetch(
+    pub(super) async fn fetch(&self, url: &str, held: Held, timings: &Arc<Timings>) -> Result<Body, Failure> {
+        Ok(self.answer(url, held, timings).await?.body)
+    }
+
+    /// The same with the head of the answer.
+    pub(super) async fn answer(
         &self,
         url: &str,
         mut held: Held,
         timings: &Arc<Timings>,
-    ) -> Result<Body, Failure> {
+    ) -> Result<Answer, Failure> {
         let mut deadline = Instant::now() + self.limits.timeout;
-        let response = self.respond(url, &mut deadline, timings).await?;
+        let mut response = self.respond(url, &mut deadline, timings).await?;
         self.manners.accept(response.headers())?;
         let (packing, length) = (Packing::of(&response), response.content_length());
         if length.is_some_and(|length| length > self.limits.max_bytes) {
             return Err(Reason::TooLarge.into());
         }
+        let (url, headers) = (response.url().clone(), std::mem::take(response.headers_mut()));
         let before = Instant::now();
         let most = length.filter(|_| packing == Packing::None).unwrap_or(self.limits.max_bytes);
         self.bodies.grow(&mut held, most).await.ok_or(Reason::ConnectionLost)?;
@@ -92,7 +109,7 @@ impl Fetcher {
         timings.record(Phase::Body, started.elapsed());
         let bytes = packing.unpack(bytes, self.limits.max_bytes)?;
         held.shrink(bytes.len() as u64);
-        Ok(Body { bytes, held })
+        Ok(Answer { url, headers, body: Body { bytes, held } })
     }
 
     /// The head of the answer that is no redirect. Moves the deadline by the waits for what sites say about crawling,

@@ -29,11 +29,12 @@ pub(super) fn find(config: &CrawlConfig) -> Result<Vec<ListFile>> {
     Ok(finder.found)
 }
 
-fn is_url(name: &str) -> bool {
+/// Whether a name is that of something that is not on this machine.
+pub(crate) fn is_url(name: &str) -> bool {
     name.contains("://") && !name.starts_with("file://")
 }
 
-fn has_wildcard(name: &str) -> bool {
+pub(crate) fn has_wildcard(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
@@ -73,18 +74,7 @@ impl Finder<'_> {
     }
 
     fn matching(&mut self, pattern: &str) -> Result<()> {
-        let wrong = |e: glob::PatternError| Error::config(pattern, format!("not a pattern: {e}"));
-        let found = glob::glob_with(pattern, options()).map_err(wrong)?;
-        let found: Result<Vec<PathBuf>, glob::GlobError> = found.collect();
-        let mut found = found.map_err(|e| Error::io(e.path().to_owned(), e.into()))?;
-        found.sort();
-        for path in &found {
-            self.local(&path.to_string_lossy())?;
-        }
-        match found.is_empty() {
-            true => Err(nothing_matches(pattern)),
-            false => Ok(()),
-        }
+        files_like(pattern)?.iter().try_for_each(|path| self.local(&path.to_string_lossy()))
     }
 
     fn folder(&mut self, folder: &Path) -> Result<()> {
@@ -122,23 +112,11 @@ impl Finder<'_> {
         let (root, pattern) = split(location);
         let below = Source::below(&Store::open(&root)?)?;
         match pattern {
-            Some(pattern) => self.objects_like(location, &pattern, below),
-            None => self.objects(location, below),
-        }
-    }
-
-    fn objects_like(&mut self, location: &str, pattern: &str, below: Vec<(String, Source)>) -> Result<()> {
-        let wrong = |e: glob::PatternError| Error::config(location, format!("not a pattern: {e}"));
-        let pattern = Pattern::new(pattern).map_err(wrong)?;
-        let before = self.found.len();
-        for (name, source) in below {
-            if pattern.matches_with(&name, options()) {
-                self.file(source, &name)?;
+            Some(pattern) => {
+                let like = objects_like(location, &pattern, below)?;
+                like.into_iter().try_for_each(|(name, source)| self.file(source, &name))
             }
-        }
-        match self.found.len() == before {
-            true => Err(nothing_matches(location)),
-            false => Ok(()),
+            None => self.objects(location, below),
         }
     }
 
@@ -176,13 +154,35 @@ impl Finder<'_> {
     }
 }
 
+/// The files and folders on disk that a pattern names, in order; at least one.
+pub(crate) fn files_like(pattern: &str) -> Result<Vec<PathBuf>> {
+    let wrong = |e: glob::PatternError| Error::config(pattern, format!("not a pattern: {e}"));
+    let found = glob::glob_with(pattern, options()).map_err(wrong)?;
+    let found: Result<Vec<PathBuf>, glob::GlobError> = found.collect();
+    let mut found = found.map_err(|e| Error::io(e.path().to_owned(), e.into()))?;
+    found.sort();
+    if found.is_empty() { Err(nothing_matches(pattern)) } else { Ok(found) }
+}
+
+/// Those of the objects `below` a root that `pattern` names; at least one. `location` is both together.
+pub(crate) fn objects_like(
+    location: &str,
+    pattern: &str,
+    below: Vec<(String, Source)>,
+) -> Result<Vec<(String, Source)>> {
+    let wrong = |e: glob::PatternError| Error::config(location, format!("not a pattern: {e}"));
+    let pattern = Pattern::new(pattern).map_err(wrong)?;
+    let like: Vec<_> = below.into_iter().filter(|(name, _)| pattern.matches_with(name, options())).collect();
+    if like.is_empty() { Err(nothing_matches(location)) } else { Ok(like) }
+}
+
 /// `*` stops at a slash, `**` does not; hidden names are to be named.
 fn options() -> MatchOptions {
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true }
 }
 
 /// The part of a bucket's URL that has no wildcard, and the pattern below it.
-fn split(location: &str) -> (String, Option<String>) {
+pub(crate) fn split(location: &str) -> (String, Option<String>) {
     let parts: Vec<&str> = location.split('/').collect();
     match parts.iter().position(|part| has_wildcard(part)) {
         Some(first) => (parts[..first].join("/"), Some(parts[first..].join("/"))),

@@ -46,9 +46,11 @@ use crate::unit::Unit;
 use crate::{Error, Result};
 
 pub(crate) use self::column::list_column;
+pub(crate) use self::find::{files_like, has_wildcard, is_url, objects_like, split};
 pub use self::format::ListFormat;
 pub use self::retry::RetryFailed;
-pub(super) use self::source::Source;
+pub(crate) use self::source::{Source, http_object};
+pub(crate) use self::tree::Walk;
 
 /// Rows that are handed on, and later written, together: few, as all their pictures are in memory before they are.
 pub(super) const BLOCK: usize = 32;
@@ -175,7 +177,13 @@ impl ListFile {
             Some(name) => Some(find(name, "input.caption_col")?.name().clone()),
             None => fields.iter().any(|field| field.name() == "caption").then(|| "caption".to_owned()),
         };
-        let extra = input.columns.iter().map(|name| find(name, "input.columns")).collect::<Result<_>>()?;
+        let named = input.columns.iter().map(|name| find(name, "input.columns"));
+        let extra = match &self.content {
+            Content::Table(source) if input.columns.is_empty() && table::is_links(source)? => {
+                table::carried(&fields, &url, caption.as_deref())
+            }
+            _ => named.collect::<Result<_>>()?,
+        };
         Ok(Columns { url, caption, extra, image })
     }
 

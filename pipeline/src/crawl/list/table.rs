@@ -15,7 +15,7 @@ use super::records::Rows;
 use super::source::{Reader, Source};
 use super::{BLOCK, Block, Columns, link};
 use crate::crawl::local::Stored;
-use crate::pairs::RowRange;
+use crate::pairs::{RowRange, is_reserved};
 use crate::picture::EncodeFormat;
 use crate::{Error, Result};
 
@@ -45,6 +45,25 @@ pub(super) fn fields(source: &Source) -> Result<Vec<Field>> {
 /// Rows of a shard may lack what rows of the list never do.
 fn nullable(field: &Field) -> Field {
     Field::new(field.name(), field.data_type().clone(), true)
+}
+
+/// Whether it is a link table of `pipeline extract`, or of a stage after it.
+pub(super) fn is_links(source: &Source) -> Result<bool> {
+    let builder = builder(source, false)?;
+    Ok(builder
+        .schema()
+        .metadata()
+        .get("troika.format")
+        .is_some_and(|format| format == crate::extract::FORMAT))
+}
+
+/// What is carried along of a link table if no columns are named: all that is known of a link, as far as shards have no
+/// column of that name.
+pub(super) fn carried(fields: &[Field], url: &str, caption: Option<&str>) -> Vec<Field> {
+    let carried = |field: &&Field| {
+        field.name() != url && Some(field.name().as_str()) != caption && !is_reserved(field.name())
+    };
+    fields.iter().filter(carried).cloned().collect()
 }
 
 pub(super) fn rows(source: &Source) -> Result<u64> {

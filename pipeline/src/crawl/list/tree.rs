@@ -19,7 +19,7 @@ use crate::{Error, Result};
 const LARGEST: u64 = 16 << 20;
 
 /// Walks the files of a folder. Hidden names, outputs of crawls inside it and links that lead in a circle are left out.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     root: PathBuf,
     /// The folders around the present place, with the names that are to come, last first.
     open: Vec<Folder>,
@@ -32,7 +32,7 @@ struct Folder {
 }
 
 impl Walk {
-    pub(super) fn new(root: &Path) -> Result<Self> {
+    pub(crate) fn new(root: &Path) -> Result<Self> {
         let mut walk = Self { root: root.to_owned(), open: Vec::new() };
         walk.enter(root.to_owned())?;
         Ok(walk)
@@ -58,7 +58,7 @@ impl Walk {
     }
 
     /// The next file, in the folder and by its name below it.
-    pub(super) fn next(&mut self) -> Result<Option<(PathBuf, String)>> {
+    pub(crate) fn next(&mut self) -> Result<Option<(PathBuf, String)>> {
         while let Some(folder) = self.open.last_mut() {
             let Some(name) = folder.names.pop() else {
                 self.open.pop();

@@ -39,7 +39,7 @@ impl Default for MannersConfig {
 
 /// What of it decides which rows succeed, as part of a plan.
 #[derive(Serialize)]
-pub(in super::super) struct Decides<'a> {
+pub(crate) struct Decides<'a> {
     robots: bool,
     directives: Vec<String>,
     tdm: bool,
@@ -48,7 +48,7 @@ pub(in super::super) struct Decides<'a> {
 
 impl MannersConfig {
     /// Refuses what cannot work, naming the key.
-    pub(in super::super) fn validate(&self, user_agent: &str) -> Result<()> {
+    pub(crate) fn validate(&self, user_agent: &str) -> Result<()> {
         let wrong = |key: &str, message: &str| Err(Error::config(key, message));
         let header = |text: &str| text.chars().all(|c| matches!(c, ' '..='~'));
         if !header(user_agent) || user_agent.trim().is_empty() {
@@ -84,7 +84,7 @@ impl MannersConfig {
         all
     }
 
-    pub(in super::super) fn decides<'a>(&'a self, user_agent: &'a str) -> Decides<'a> {
+    pub(crate) fn decides<'a>(&'a self, user_agent: &'a str) -> Decides<'a> {
         Decides {
             robots: self.robots,
             directives: self.compared(),

@@ -20,6 +20,7 @@ mod cache;
 mod config;
 mod date;
 mod opt_out;
+mod page;
 mod pattern;
 mod robots;
 mod site_file;
@@ -34,15 +35,16 @@ use super::fetch::{Clients, Failure};
 use crate::reason::Reason;
 pub(super) use agent::Agent;
 use cache::{Cache, Fetched};
-pub(super) use config::Decides;
+pub(crate) use config::Decides;
 pub use config::MannersConfig;
 use opt_out::OptOut;
+pub(crate) use page::PageRules;
 use robots::{Robots, Verdict};
 use site_file::{SHORTEST, SiteFile};
 use tdm::Reservations;
 
 /// What a crawl without `manners.contact` is told.
-pub(super) const NO_CONTACT: &str =
+pub(crate) const NO_CONTACT: &str =
     "note: sites cannot reach you: add --contact mailto:you@example.org, it goes into the User-Agent";
 
 /// Sites that are remembered.

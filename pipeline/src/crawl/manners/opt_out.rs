@@ -40,7 +40,8 @@ impl OptOut {
         Some(format!("X-Robots-Tag: {shown}"))
     }
 
-    fn forbids(&self, header: &str) -> bool {
+    /// Whether the value of a header, or of a `<meta>`, opts out.
+    pub(super) fn forbids(&self, header: &str) -> bool {
         let mut rest = Some(header);
         let mut for_us = true;
         while let Some(text) = rest {

@@ -66,7 +66,7 @@ impl Blocks {
 
 /// A place in the blocks of an object.
 #[derive(Debug)]
-pub(in crate::crawl) struct BlockReader {
+pub(crate) struct BlockReader {
     blocks: Arc<Blocks>,
     at: u64,
 }

@@ -32,7 +32,7 @@ impl HttpConnector for Guarded {
 ///
 /// # Errors
 /// A refused address, a server that does not answer, a file that is not there.
-pub(in crate::crawl::list) fn http_object(name: &str, net: &NetConfig) -> Result<Object> {
+pub(crate) fn http_object(name: &str, net: &NetConfig) -> Result<Object> {
     let url = Url::parse(name).map_err(|e| Error::config(name, format!("not a URL: {e}")))?;
     let policy = Policy::new(net)?;
     let access = policy.check(&url).map_err(|reason| refused(name, reason))?;

@@ -16,14 +16,14 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use self::blocks::{BlockReader, Blocks};
-pub(super) use self::http::http_object;
+pub(crate) use self::http::http_object;
 use crate::store::{Store, wait};
 use crate::unit::digest_of;
 use crate::{Error, Result};
 
 /// A file of the input.
 #[derive(Clone, Debug)]
-pub(in crate::crawl) enum Source {
+pub(crate) enum Source {
     /// On disk.
     File(PathBuf),
     /// In a bucket or on a web server.
@@ -32,7 +32,7 @@ pub(in crate::crawl) enum Source {
 
 /// An object of a store; clones share the connection.
 #[derive(Clone, Debug)]
-pub(in crate::crawl) struct Object {
+pub(crate) struct Object {
     objects: Arc<dyn ObjectStore>,
     path: ObjectPath,
     /// As the user would name it.
@@ -57,7 +57,7 @@ impl Object {
 
 impl Source {
     /// A file of a store that is known to be there.
-    pub(super) fn of(store: &Store, name: &str) -> Result<Self> {
+    pub(crate) fn of(store: &Store, name: &str) -> Result<Self> {
         if let Some(path) = store.local_path(name) {
             return Ok(Self::File(path));
         }
@@ -66,7 +66,7 @@ impl Source {
     }
 
     /// All objects below the root of a bucket, by their names in it, in order.
-    pub(super) fn below(store: &Store) -> Result<Vec<(String, Self)>> {
+    pub(crate) fn below(store: &Store) -> Result<Vec<(String, Self)>> {
         let (objects, root) = store.object("");
         let listed: Vec<_> = wait(async { objects.list(Some(&root)).try_collect().await })
             .map_err(|source| Error::Store { location: store.location().to_owned(), source })?;
@@ -88,7 +88,7 @@ impl Source {
     }
 
     /// As the user would name it.
-    pub(in crate::crawl) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Object(object) => object.name.clone(),
@@ -96,7 +96,7 @@ impl Source {
     }
 
     /// Size in bytes.
-    pub(in crate::crawl) fn bytes(&self) -> Result<u64> {
+    pub(crate) fn bytes(&self) -> Result<u64> {
         match self {
             Self::File(path) => Ok(std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len()),
             Self::Object(object) => Ok(object.bytes),
@@ -104,7 +104,7 @@ impl Source {
     }
 
     /// Opens it at its beginning.
-    pub(in crate::crawl) fn open(&self) -> Result<Reader> {
+    pub(crate) fn open(&self) -> Result<Reader> {
         match self {
             Self::File(path) => File::open(path).map(Reader::File).map_err(|e| Error::io(path, e)),
             Self::Object(object) => Ok(Reader::Object(BlockReader::new(Blocks::new(object.clone())))),
@@ -112,13 +112,13 @@ impl Source {
     }
 
     /// Hash of its content, see [`crate::unit::digest_file`].
-    pub(super) fn digest(&self) -> Result<String> {
+    pub(crate) fn digest(&self) -> Result<String> {
         let (mut reader, bytes) = (self.open()?, self.bytes()?);
         digest_of(&mut reader, bytes).map_err(|e| self.error(e))
     }
 
     /// A failed read; what a store said keeps its advice to try again.
-    pub(super) fn error(&self, error: io::Error) -> Error {
+    pub(crate) fn error(&self, error: io::Error) -> Error {
         match error.downcast::<object_store::Error>() {
             Ok(source) => Error::Store { location: self.name(), source },
             Err(error) => Error::io(self.name(), error),
@@ -128,7 +128,7 @@ impl Source {
 
 /// An open [`Source`]; what it reads ahead is bounded.
 #[derive(Debug)]
-pub(in crate::crawl) enum Reader {
+pub(crate) enum Reader {
     File(File),
     Object(BlockReader),
 }
