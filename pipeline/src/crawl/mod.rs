@@ -47,11 +47,10 @@ use serde_json::{Map, Value, json};
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::interrupt::Interrupt;
 use crate::pairs::{FORMAT, Layout};
-use crate::progress::{Progress, ProgressStyle};
+use crate::progress::Progress;
 use crate::store::Store;
-use crate::unit::{self, Attempt, Commit, InputFile, Plan, Selection, Todo, pending, run_units_overlapped};
+use crate::unit::{self, Attempt, Commit, InputFile, Plan, Todo, pending, run_units_overlapped};
 use crate::{Error, Result};
 
 use asks::AskColumns;
@@ -69,39 +68,13 @@ pub use size::ByteSize;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;
 
+pub use crate::unit::RunOptions;
+
 /// Units in progress at a time: one starts downloads while the last slow ones of those before it come in.
 const LANES: usize = 4;
 
 /// Lists that are looked at at a time.
 const LOOKING: usize = 8;
-
-/// How a crawl is run, apart from its config.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// Which units.
-    pub selection: Selection,
-    /// Delete the output of an earlier plan first.
-    pub fresh: bool,
-    /// How progress is shown.
-    pub style: ProgressStyle,
-    /// Tell each failed row.
-    pub verbose: bool,
-    /// When to stop.
-    pub interrupt: Interrupt,
-}
-
-impl Default for RunOptions {
-    /// All units, silently.
-    fn default() -> Self {
-        Self {
-            selection: Selection::All,
-            fresh: false,
-            style: ProgressStyle::Quiet,
-            verbose: false,
-            interrupt: Interrupt::never(),
-        }
-    }
-}
 
 /// The plan, and what the crawl will meet and cost; without a side effect.
 ///

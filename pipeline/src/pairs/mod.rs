@@ -12,6 +12,7 @@ mod hash;
 mod reader;
 mod row;
 pub mod sample;
+pub mod sift;
 mod table;
 pub mod tar;
 mod writer;
@@ -28,3 +29,5 @@ pub use writer::PairWriter;
 
 /// Value of the metadata key `troika.format`.
 pub const FORMAT: &str = "pairs/1";
+/// The same for a table of links.
+pub const LINKS: &str = "links/1";

@@ -18,7 +18,7 @@ use super::row::{Columns, Pair};
 use crate::picture::EncodeFormat;
 use crate::reason::Status;
 use crate::store::{Store, StoreReader};
-use crate::unit::{Commit, committed};
+use crate::unit::{Commit, committed, is_dropped};
 use crate::{Error, Result};
 
 /// Rows decoded at a time.
@@ -66,8 +66,10 @@ pub fn shards(store: &Store) -> Result<Vec<PairShard>> {
         };
         return Ok(commits.iter().filter_map(shard).collect());
     }
-    let parquet =
-        |name: &str| !name.starts_with('.') && Path::new(name).extension().is_some_and(|e| e == "parquet");
+    let parquet = |name: &str| {
+        let ending = Path::new(name).extension();
+        !name.starts_with('.') && !is_dropped(name) && ending.is_some_and(|ending| ending == "parquet")
+    };
     let files = store.list("")?.into_iter().filter(|entry| parquet(&entry.name));
     files
         .map(|entry| {

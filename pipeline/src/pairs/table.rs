@@ -12,16 +12,18 @@ use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
+use serde::Serialize;
 
 use super::PairShard;
+use super::beside::Beside;
 use super::reader::{builder, image_column, locate, parquet_error};
 use crate::io_failure::{FirstFailure, Watched};
 use crate::store::Store;
-use crate::unit::{InputFile, digest_of};
+use crate::unit::{InputFile, Plan, Unit, digest_of};
 use crate::{Error, Result};
 
 /// Rows read at a time where there are pictures, and where there are none.
-const BATCH: (usize, usize) = (64, 8192);
+pub(super) const BATCH: (usize, usize) = (64, 8192);
 /// Rows after which a row group ends, likewise.
 const GROUP_ROWS: (usize, usize) = (1000, 100_000);
 /// Bytes after which a row group ends earlier.
@@ -87,6 +89,40 @@ impl Table {
             Ok(InputFile { path, rows: shard.rows, bytes: shard.bytes, digest, offsets: Vec::new() })
         };
         self.shards.iter().enumerate().map(input).collect()
+    }
+
+    /// What the shards are: `troika.format`, for tables of others by their columns.
+    pub fn format(&self) -> &str {
+        let pairs = || ["key", "status"].iter().all(|name| self.schema.column_with_name(name).is_some());
+        match self.schema.metadata().get("troika.format") {
+            Some(format) => format,
+            None if pairs() => super::FORMAT,
+            None => super::LINKS,
+        }
+    }
+
+    /// A plan that rewrites the shards one by one: unit by unit, a shard that has rows at all.
+    ///
+    /// # Errors
+    /// A table whose pictures lie beside it, where the rewritten one would not find them; a table without a row.
+    pub fn plan(&self, config: &impl Serialize) -> Result<Plan> {
+        let beside = match (self.image_column(), self.shards.first()) {
+            (None, Some(first)) if self.format() == super::FORMAT => Beside::find(&self.store, &first.name)?,
+            _ => None,
+        };
+        if beside.is_some() {
+            let message = "its pictures lie beside it, in a tar or a folder";
+            return Err(Error::input(self.display(0), message).with_hint(
+                "put them into the table first: pipeline crawl FOLDER --disable-all-reencoding --out OTHER",
+            ));
+        }
+        Plan::per_file(self.format(), config, self.inputs()?)
+    }
+
+    /// The shard that a unit of [`Table::plan`] rewrites.
+    pub fn shard_of(&self, unit: &Unit) -> usize {
+        let mut filled = (0..self.shards.len()).filter(|shard| self.shards[*shard].rows > 0);
+        filled.nth(unit.index).unwrap_or_default()
     }
 
     /// The rows of a shard, all columns.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::attempt::{Produced, UnitFile, delete};
-use super::names::final_name;
+use super::names::{final_name, is_dropped};
 use super::plan::{Plan, to_json};
 use super::{Unit, hex, label};
 use crate::python_json::Json;
@@ -39,7 +39,8 @@ pub struct Commit {
 impl Commit {
     /// The unit's table, which every kind of unit has that holds rows at all.
     pub fn table(&self) -> Option<&str> {
-        self.files.iter().map(|file| file.name.as_str()).find(|name| name.ends_with(".parquet"))
+        let mut names = self.files.iter().map(|file| file.name.as_str());
+        names.find(|name| name.ends_with(".parquet") && !is_dropped(name))
     }
 
     /// Size of all files in bytes.

@@ -20,14 +20,16 @@ mod finish;
 mod names;
 mod plan;
 mod run;
+mod stage;
 
 pub use attempt::{Attempt, FolderWriter, Produced, ShardWriter, UnitFile};
 pub use commit::{Commit, committed, record};
 pub use finish::{Manifest, Shard, finish, refuse_foreign, start_over};
-pub use names::final_name;
 use names::foreign;
+pub use names::{DROPPED, final_name, is_dropped};
 pub use plan::{InputFile, Plan, Selection, Unit, digest_file, digest_of};
 pub use run::{Outcome, Todo, pending, run_units, run_units_overlapped};
+pub use stage::{RunOptions, StageSummary, run_stage};
 
 /// `00017`: how units are numbered in commits, and in file names unless the plan says otherwise.
 pub fn label(unit: usize) -> String {

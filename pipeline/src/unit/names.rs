@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use super::hex;
 use crate::atomic::TEMPORARY;
 
+/// Ending of the file with a unit's removed rows, which lies beside its table.
+pub const DROPPED: &str = "dropped.parquet";
 /// Hex digits of an attempt's tag.
 const TAG: usize = 16;
 
@@ -16,6 +18,11 @@ pub fn final_name(name: &str) -> String {
         Some((unit, rest)) => format!("{unit}{rest}"),
         None => name.to_owned(),
     }
+}
+
+/// Whether a file holds removed rows: whoever reads a folder leaves it out.
+pub fn is_dropped(name: &str) -> bool {
+    name.strip_suffix(DROPPED).is_some_and(|stem| stem.ends_with('.'))
 }
 
 /// Unit number and ending of an attempt's name; a folder ends in `/`.

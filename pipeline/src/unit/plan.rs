@@ -99,6 +99,15 @@ impl Plan {
         Ok(Self { version, format, plan_id, config, rows_per_unit, digits, inputs, units })
     }
 
+    /// Makes every file a unit, whatever its rows.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn per_file(format: &str, config: &impl Serialize, inputs: Vec<InputFile>) -> Result<Self> {
+        let longest = inputs.iter().map(|input| input.rows).max().unwrap_or(0);
+        Self::new(format, config, inputs, longest)
+    }
+
     /// The same plan with another number of digits in file names. `config` must name it, if it matters to the rows.
     #[must_use]
     pub fn with_digits(mut self, digits: usize) -> Self {

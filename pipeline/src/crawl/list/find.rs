@@ -11,7 +11,7 @@ use super::source::{Source, http_object};
 use super::{Content, ListFile, ListFormat, Parked, tree};
 use crate::crawl::config::{CrawlConfig, InputConfig};
 use crate::store::Store;
-use crate::unit::committed;
+use crate::unit::{committed, is_dropped};
 use crate::{Error, Result};
 
 /// The input files that the config names, folders and patterns opened up; all must exist.
@@ -259,10 +259,11 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The lists of a format; statistics of img2dataset are none.
+    /// The lists of a format; statistics of img2dataset and removed rows are none.
     fn with(&self, format: ListFormat) -> Vec<String> {
         let of = |name: &&String| {
-            ListFormat::of(Path::new(name)) == Some(format) && !name.ends_with("_stats.json")
+            let list = !name.ends_with("_stats.json") && !is_dropped(name);
+            list && ListFormat::of(Path::new(name)) == Some(format)
         };
         self.files.iter().filter(of).cloned().collect()
     }
@@ -319,6 +320,8 @@ mod tests {
         assert_eq!(held(&webdataset, &[]), lists(&["00000.tar"]));
         assert_eq!(held(&["00000.parquet", "00000_stats.json"], &["00000"]), Held::Images);
         assert_eq!(held(&["00000.parquet", "00000_stats.json"], &[]), lists(&["00000.parquet"]));
+        let filtered = ["00000.dropped.parquet", "00000.parquet", "00000_stats.json"];
+        assert_eq!(held(&filtered, &[]), lists(&["00000.parquet"]));
         assert_eq!(held(&["a.jpg", "a.txt", "a.json"], &[]), Held::Images);
         assert_eq!(held(&["a.jpg", "metadata.csv"], &[]), Held::Unclear);
         assert_eq!(held(&["a.tar", "links.csv"], &[]), Held::Unclear);
