@@ -1,0 +1,121 @@
+//! The road: how many rows each folder had, and what removed the others.
+
+use maud::{Markup, html};
+
+use super::super::record::{Card, Maker, Removed, Stop};
+use super::tables::{Line, counts};
+use super::text::foreign;
+use crate::crawl::ByteSize;
+use crate::page::thousands;
+use crate::pairs;
+use crate::reason::Reason;
+
+/// Reasons of a crawl that are named here: there is a section about all of them.
+const REASONS: usize = 5;
+
+/// A step of each folder.
+pub(super) fn road(card: &Card) -> Markup {
+    let most = card.road.iter().map(|stop| stop.rows_read.unwrap_or(0).max(stop.rows)).max().unwrap_or(0);
+    let pictures = card.road.iter().any(|stop| stop.pictures.is_some());
+    html! {
+        @if pictures {
+            p.legend { span { i.with {} "rows with a picture" } span { i.without {} "rows without" } }
+        }
+        ol.road { @for stop in &card.road { li { (step(stop, most)) } } }
+    }
+}
+
+fn step(stop: &Stop, most: u64) -> Markup {
+    let width = |rows: u64| format!("width:{:.2}%", 100.0 * rows as f64 / most.max(1) as f64);
+    let with = stop.pictures.unwrap_or(0);
+    html! {
+        h3 { (foreign(&stop.name)) " " small { (what(stop)) } }
+        div.track role="img" aria-label=(told(stop)) {
+            i.with style=(width(with)) {}
+            i.without style=(width(stop.rows.saturating_sub(with))) {}
+        }
+        p.note { (told(stop)) (units(stop)) }
+        @if !stop.removed.is_empty() { (removed(stop)) }
+    }
+}
+
+/// What was done, in few words.
+fn what(stop: &Stop) -> &'static str {
+    match (stop.maker, stop.format.as_deref() == Some(pairs::LINKS)) {
+        (Maker::Extract, _) => "links found in pages",
+        (Maker::Crawl, _) => "pictures fetched",
+        (Maker::Filter, _) => "rows filtered by rules",
+        (Maker::Dedup, _) => "duplicates removed",
+        (Maker::Pipeline, _) => "rows written anew",
+        (Maker::Other, true) => "links",
+        (Maker::Other, false) => "pairs of another program",
+    }
+}
+
+/// The rows, in words.
+fn told(stop: &Stop) -> String {
+    let noun = if stop.format.as_deref() == Some(pairs::LINKS) { "links" } else { "rows" };
+    let mut text = match stop.rows_read.filter(|read| *read != stop.rows) {
+        Some(read) => format!("{} of {} {noun}", thousands(stop.rows), thousands(read)),
+        None => format!("{} {noun}", thousands(stop.rows)),
+    };
+    if let Some(pictures) = stop.pictures.filter(|pictures| *pictures != stop.rows) {
+        text += &format!(", {} with a picture", thousands(pictures));
+    }
+    text
+}
+
+fn units(stop: &Stop) -> String {
+    let number = |n: usize, one: &str, many: &str| match n {
+        1 => format!("1 {one}"),
+        n => format!("{} {many}", thousands(n as u64)),
+    };
+    let mut text = format!("; {} in {}", ByteSize(stop.bytes).human(), number(stop.units, "shard", "shards"));
+    if stop.units_missing > 0 {
+        text += &format!(" ({} missing)", number(stop.units_missing, "unit is", "units are"));
+    }
+    text
+}
+
+fn removed(stop: &Stop) -> Markup {
+    let crawl = stop.maker == Maker::Crawl;
+    let shown = if crawl { REASONS.min(stop.removed.len()) } else { stop.removed.len() };
+    let line = |removed: &Removed| Line { name: name(stop.maker, removed), rows: removed.rows };
+    let lines: Vec<Line<Markup>> = stop.removed[..shown].iter().map(line).collect();
+    let head = match stop.maker {
+        Maker::Crawl => "no picture, because",
+        Maker::Filter => "removed by the rule",
+        Maker::Dedup => "removed, because",
+        _ => "left out",
+    };
+    let more = stop.removed.len() - shown;
+    html! {
+        (counts(head, &lines, stop.rows_read.unwrap_or(stop.rows)))
+        @if more > 0 { p.note { "and " (more) " more reasons: " a href="#failures" { "all of them" } } }
+    }
+}
+
+fn name(maker: Maker, removed: &Removed) -> Markup {
+    html! {
+        code { (foreign(&removed.by)) }
+        @if let Some(meaning) = meaning(maker, &removed.by) { span { (meaning) } }
+        @if let Some(only) = removed.only { span { (thousands(only)) " of them by no other rule" } }
+    }
+}
+
+/// What is behind the name of something that removes rows; rules are named by whoever wrote them.
+pub(super) fn meaning(maker: Maker, by: &str) -> Option<&'static str> {
+    match maker {
+        Maker::Crawl => by.parse().ok().map(Reason::text),
+        Maker::Dedup => Some(match by {
+            "url" => "another row has the same URL",
+            "url_caption" => "another row has the same URL and caption",
+            "placeholder" => "the picture stands in for many others, on many sites",
+            "contaminated" => "the picture is near to one of an evaluation set",
+            "sha256" => "another row has the same bytes",
+            "near" => "a picture that is kept looks the same",
+            _ => return None,
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,69 @@
+//! Languages of captions, guessed by whatlang.
+
+use std::collections::HashMap;
+
+use whatlang::{Lang, detect};
+
+use super::record::{Language, Languages};
+
+/// What was guessed of some captions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Guesses {
+    sampled: u64,
+    unsure: u64,
+    found: HashMap<Lang, u64>,
+}
+
+impl Guesses {
+    /// Guesses the language of one more caption. A guess without confidence is none: a caption of two words has letters in
+    /// common with a dozen languages.
+    pub(super) fn add(&mut self, caption: &str) {
+        self.sampled += 1;
+        match detect(caption).filter(whatlang::Info::is_reliable) {
+            Some(info) => *self.found.entry(info.lang()).or_default() += 1,
+            None => self.unsure += 1,
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.sampled += other.sampled;
+        self.unsure += other.unsure;
+        for (language, rows) in &other.found {
+            *self.found.entry(*language).or_default() += rows;
+        }
+    }
+
+    /// The `most` frequent languages.
+    pub(super) fn close(self, most: usize) -> Languages {
+        let language =
+            |(lang, rows): (Lang, u64)| Language { code: lang.code(), name: lang.eng_name(), rows };
+        let mut found: Vec<Language> = self.found.into_iter().map(language).collect();
+        found.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.code.cmp(b.code)));
+        found.truncate(most);
+        Languages { sampled: self.sampled, unsure: self.unsure, found }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_told_apart_and_short_captions_are_not_guessed() {
+        let mut guesses = Guesses::default();
+        for caption in [
+            "A small red cat sleeps on the roof of an old house in the village",
+            "Маленький рыжий кот спит на крыше старого дома в деревне у реки",
+            "Большая собака бежит по берегу моря и громко лает на волны",
+            "12345",
+            "IMG 2041",
+        ] {
+            guesses.add(caption);
+        }
+        let mut twice = guesses.clone();
+        twice.merge(&guesses);
+        let languages = twice.close(1);
+        assert_eq!((languages.sampled, languages.unsure), (10, 4));
+        assert_eq!(languages.found, [Language { code: "rus", name: "Russian", rows: 4 }]);
+    }
+}
