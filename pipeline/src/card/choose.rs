@@ -5,10 +5,10 @@ use std::collections::BinaryHeap;
 use arrow::array::StringArray;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::scan::{Rows, cell};
+use super::scan::{Rows, URL, cell};
 
 /// The columns that name a row, the first that the table has.
-pub(super) const NAMES: [&str; 2] = ["key", "url"];
+pub(super) const NAMES: [&str; 3] = ["key", URL[0], URL[1]];
 
 /// Where a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

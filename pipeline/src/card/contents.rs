@@ -1,26 +1,27 @@
 //! What the rows of the last folder hold: sizes, captions, domains, licences.
 
 use arrow::array::{Array, Int64Array};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::choose::{Lowest, Named};
 use super::counts::Counts;
 use super::distribution::{Recorder, Scale};
+use super::frequent::Texts;
 use super::languages::Guesses;
 use super::outcome::{Outcome, host};
-use super::record::{Captions, Contents, Repeated, Sizes};
-use super::scan::{Rows, Sum, cell};
+use super::record::{Captions, Contents, Counted, Sizes};
+use super::scan::{CAPTION, Rows, Sum, URL, cell};
 use crate::Result;
 use crate::crawl::registrable;
-use crate::tally::Tally;
 
 /// The columns of [`Filled`].
-pub(super) const COLUMNS: [&str; 12] = [
+pub(super) const COLUMNS: [&str; 14] = [
     "key",
-    "url",
+    URL[0],
+    URL[1],
     "status",
     "reason",
-    "caption",
+    CAPTION[0],
+    CAPTION[1],
     "width",
     "height",
     "original_width",
@@ -29,8 +30,6 @@ pub(super) const COLUMNS: [&str; 12] = [
     "license",
     "page_language",
 ];
-/// The two spellings of it.
-const LICENCE: [&str; 2] = ["licence", "license"];
 
 /// What decides which rows are looked at more closely.
 #[derive(Clone, Copy)]
@@ -42,8 +41,8 @@ pub(super) struct Looking<'a> {
     pub(super) shards: Option<&'a [u32]>,
     /// Captions whose language is guessed have a lower hash.
     pub(super) guess_below: u64,
-    /// Where captions are counted.
-    pub(super) captions: &'a Tally,
+    /// Columns whose texts are counted.
+    pub(super) texts: &'a [Option<Texts>],
 }
 
 /// Rows that are there.
@@ -54,8 +53,6 @@ pub(super) struct Filled<'a> {
     original: SizesSum,
     captions: Option<CaptionsSum>,
     hosts: Option<Counts>,
-    licences: Option<Counts>,
-    page_languages: Option<Counts>,
     pub(super) chosen: Lowest,
 }
 
@@ -76,8 +73,6 @@ impl<'a> Filled<'a> {
             original: SizesSum::new(),
             captions: None,
             hosts: None,
-            licences: None,
-            page_languages: None,
             chosen: Lowest::new(looking.most),
         }
     }
@@ -95,12 +90,9 @@ impl Sum for Filled<'_> {
         }
         self.stored.add(rows, ["width", "height"], &there);
         self.original.add(rows, ["original_width", "original_height"], &there);
-        count(&mut self.licences, rows, &LICENCE, &there, |licence| Some(licence.to_owned()));
-        count(&mut self.page_languages, rows, &["page_language"], &there, |tag| {
-            Some(tag.to_ascii_lowercase())
-        });
-        count(&mut self.hosts, rows, &["url"], &there, host);
-        self.add_captions(rows, &names, &there)
+        self.add_hosts(rows, &there);
+        self.add_captions(rows, &names, &there);
+        self.looking.texts.iter().flatten().try_for_each(|texts| texts.add(rows, &there))
     }
 
     fn merge(&mut self, other: Self) {
@@ -109,17 +101,21 @@ impl Sum for Filled<'_> {
         self.original.merge(other.original);
         merge(&mut self.captions, other.captions, CaptionsSum::merge);
         merge(&mut self.hosts, other.hosts, Counts::merge);
-        merge(&mut self.licences, other.licences, Counts::merge);
-        merge(&mut self.page_languages, other.page_languages, Counts::merge);
         self.chosen.merge(other.chosen);
     }
 }
 
 impl Filled<'_> {
-    fn add_captions(&mut self, rows: &Rows, names: &Named, there: &[usize]) -> Result<()> {
-        let Some(column) = rows.text(&["caption"]) else { return Ok(()) };
+    fn add_hosts(&mut self, rows: &Rows, there: &[usize]) {
+        let Some(urls) = rows.text(&URL) else { return };
+        let hosts = self.hosts.get_or_insert_default();
+        let found = there.iter().filter_map(|row| host(cell(Some(&urls), *row)?));
+        found.for_each(|host| hosts.add(&host));
+    }
+
+    fn add_captions(&mut self, rows: &Rows, names: &Named, there: &[usize]) {
+        let Some(column) = rows.text(&CAPTION) else { return };
         let captions = self.captions.get_or_insert_with(CaptionsSum::new);
-        let mut hashes = Vec::with_capacity(there.len());
         for row in there {
             let caption = cell(Some(&column), *row).unwrap_or_default();
             if caption.trim().is_empty() {
@@ -131,12 +127,10 @@ impl Filled<'_> {
             if names.hash(*row) <= self.looking.guess_below {
                 captions.guesses.add(caption);
             }
-            hashes.push(hash(caption));
         }
-        self.looking.captions.add(hashes.into_iter())
     }
 
-    /// The figures, without those of repeated captions and of files.
+    /// The figures, without those of texts and of files.
     pub(super) fn close(self, most: usize) -> (Contents, Lowest) {
         let (stored, original) = (self.stored.close(), self.original.close());
         let contents = Contents {
@@ -147,30 +141,11 @@ impl Filled<'_> {
             picture_bytes: None,
             captions: self.captions.map(|captions| captions.close(most)),
             domains: self.hosts.map(|hosts| hosts.by(registrable).close(most)),
-            licences: self.licences.map(|licences| licences.close(most)),
-            page_languages: self.page_languages.map(|languages| languages.close(most)),
+            licences: None,
+            page_languages: None,
         };
         (contents, self.chosen)
     }
-}
-
-/// What captions are counted by.
-pub(super) fn hash(caption: &str) -> u64 {
-    xxh3_64(caption.as_bytes())
-}
-
-/// Counts what `value` makes of a column, if it is there.
-fn count(
-    counts: &mut Option<Counts>,
-    rows: &Rows,
-    names: &[&str],
-    there: &[usize],
-    value: impl Fn(&str) -> Option<String>,
-) {
-    let Some(column) = rows.text(names) else { return };
-    let counts = counts.get_or_insert_default();
-    let cells = there.iter().filter_map(|row| cell(Some(&column), *row)).filter_map(value);
-    cells.for_each(|value| counts.add(&value));
 }
 
 fn merge<T>(into: &mut Option<T>, other: Option<T>, merge: impl Fn(&mut T, T)) {
@@ -195,7 +170,7 @@ impl CaptionsSum {
         self.rows += other.rows;
         self.characters.merge(other.characters);
         self.words.merge(other.words);
-        self.guesses.merge(&other.guesses);
+        self.guesses.merge(other.guesses);
     }
 
     fn close(self, most: usize) -> Captions {
@@ -204,7 +179,7 @@ impl CaptionsSum {
             characters: self.characters.close(),
             words: self.words.close(),
             languages: self.guesses.close(most),
-            repeated: Repeated::default(),
+            repeated: Counted::default(),
         }
     }
 }

@@ -7,7 +7,14 @@ use super::record::{Count, Counted};
 /// Characters of a value that are told apart: a hostile page may call a novel its licence.
 const LONGEST: usize = 200;
 
-/// Values with their rows.
+/// A value without the space around it, as far as values are told apart.
+pub(super) fn trimmed(value: &str) -> &str {
+    let value = value.trim();
+    let end = value.char_indices().nth(LONGEST).map_or(value.len(), |(end, _)| end);
+    &value[..end]
+}
+
+/// Values with their rows, for columns of few different ones: all of them are in memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     values: HashMap<Box<str>, u64>,
@@ -17,9 +24,8 @@ pub(super) struct Counts {
 impl Counts {
     /// One more row with this value; a blank one is none.
     pub(super) fn add(&mut self, value: &str) {
-        let value = value.trim();
-        let end = value.char_indices().nth(LONGEST).map_or(value.len(), |(end, _)| end);
-        self.count(&value[..end], u64::from(!value.is_empty()));
+        let value = trimmed(value);
+        self.count(value, u64::from(!value.is_empty()));
     }
 
     /// So many more rows with this value.

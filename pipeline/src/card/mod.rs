@@ -3,11 +3,14 @@
 //!
 //! 1. [`folder`] opens the folders of the road, and by their plans those before them.
 //! 2. [`scan`] passes over the rows they have, a few columns at a time and never the pictures: [`outcome`] sums up why
-//!    links have no picture, [`contents`] what the rows of the last folder hold, [`clusters`] groups of duplicates.
+//!    links have no picture, [`contents`] what the rows of the last folder hold, [`frequent`] their texts, [`clusters`]
+//!    groups of duplicates.
 //! 3. [`samples`] reads the rows that are shown, chosen by a hash of their keys, and makes [`thumbnail`]s.
 //! 4. [`html`] draws the page.
 //!
-//! The same folders give the same bytes: no figure depends on the order of rows, on threads or on the time.
+//! The same folders give the same bytes: no figure depends on the order of rows, on threads or on the time. Counts are
+//! exact; quantiles are within 0.1 %, languages are guessed from a sample of captions, and the sizes of files are those of a
+//! sample of pictures. Memory grows with the number of different hosts, some hundred bytes each, and not with that of rows.
 //!
 //! ```no_run
 //! use pipeline::card::{CardConfig, make, page};
@@ -23,6 +26,7 @@ mod contents;
 mod counts;
 mod distribution;
 mod folder;
+mod frequent;
 mod html;
 mod languages;
 mod outcome;
@@ -32,14 +36,10 @@ mod scan;
 mod thumbnail;
 mod timings;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
-
 use serde::{Deserialize, Serialize};
 
 use crate::pairs::Table;
 use crate::progress::Progress;
-use crate::tally::Tally;
 use crate::unit::RunOptions;
 use crate::{Error, Result};
 
@@ -47,14 +47,15 @@ use choose::Place;
 use contents::{Filled, Looking};
 pub use distribution::{Bin, Distribution, Scale};
 use folder::{Folder, road};
+use frequent::Texts;
 pub use html::page;
 use outcome::{Outcomes, Pictures};
 pub use record::{
-    Captions, Card, Clusters, Column, Contents, Count, Counted, FailureReason, Failures, Host, Language,
-    Languages, Maker, Removed, Repeated, Sample, Sizes, Stop, Thumbnail, Timing,
+    Captions, Card, Cluster, Clusters, Column, Contents, Count, Counted, FailureReason, Failures, Host,
+    Language, Languages, Maker, Removed, Sample, Sizes, Stop, Thumbnail, Timing,
 };
 use samples::MEASURED;
-use scan::{Rows, Scanner, Sum, cell};
+use scan::Scanner;
 
 /// Captions whose language is guessed.
 const GUESSED: u64 = 100_000;
@@ -172,13 +173,16 @@ impl Making<'_> {
     fn contents(&self, table: &Table) -> Result<(Contents, Vec<Sample>)> {
         self.scanner.progress.message("looking at the rows");
         let CardConfig { seed, samples, top, .. } = *self.config;
-        let (captions, shards) = (Tally::new()?, samples::shards(table, seed));
+        let shards = samples::shards(table, seed);
+        let sources = [frequent::CAPTION, frequent::LICENCE, frequent::PAGE_LANGUAGE];
+        let [captions, licences, page_languages] = sources.map(|source| Texts::of(table, source));
+        let texts = [captions?, licences?, page_languages?];
         let looking = Looking {
             seed,
             most: MEASURED.max(samples),
             shards: shards.as_deref(),
             guess_below: share(GUESSED, table.rows()),
-            captions: &captions,
+            texts: &texts,
         };
         let filled = self.scanner.sum(table, &contents::COLUMNS, || Filled::new(looking))?;
         let (mut contents, chosen) = filled.close(top);
@@ -187,72 +191,32 @@ impl Making<'_> {
             kind: field.data_type().to_string(),
         };
         contents.columns = table.schema().fields().iter().map(column).collect();
-        if let Some(found) = &mut contents.captions {
-            found.repeated = self.repeated(table, captions)?;
-        }
+        self.texts(table, &mut contents, texts)?;
         let chosen: Vec<Place> = chosen.close().into_iter().map(|(_, place)| place).collect();
         let (kept, sizes) = samples::kept(table, &chosen, samples, &self.scanner)?;
         contents.picture_bytes = sizes;
         Ok((contents, kept))
     }
 
-    /// Captions that several rows have.
-    fn repeated(&self, table: &Table, captions: Tally) -> Result<Repeated> {
-        let mut repeated = Repeated::default();
-        let mut top: Vec<(Reverse<u64>, u64)> = Vec::new();
-        captions.close(|hash, rows| {
-            if rows > 1 {
-                repeated.texts += 1;
-                repeated.rows += rows;
-                top.push((Reverse(rows), hash));
-                if top.len() > 100 * self.config.top {
-                    top.sort_unstable();
-                    top.truncate(self.config.top);
-                }
-            }
-        })?;
-        top.sort_unstable();
-        top.truncate(self.config.top);
-        if !top.is_empty() {
-            let wanted: HashMap<u64, u64> = top.iter().map(|(rows, hash)| (*hash, rows.0)).collect();
-            let texts = || Texts { wanted: &wanted, found: BTreeMap::new() };
-            let found = self.scanner.sum(table, &["caption"], texts)?.found;
-            let count = |(Reverse(rows), hash): &(Reverse<u64>, u64)| {
-                Some(Count { value: found.get(hash)?.clone(), rows: *rows })
-            };
-            repeated.top = top.iter().filter_map(count).collect();
+    /// The most frequent texts.
+    fn texts(&self, table: &Table, contents: &mut Contents, texts: [Option<Texts>; 3]) -> Result<()> {
+        let count = |texts: Option<Texts>, least: u64| {
+            let close = |texts: Texts| texts.close(table, least, self.config.top, &self.scanner);
+            texts.map(close).transpose()
+        };
+        let [captions, licences, page_languages] = texts;
+        contents.licences = count(licences, 1)?;
+        contents.page_languages = count(page_languages, 1)?;
+        if let (Some(found), Some(repeated)) = (&mut contents.captions, count(captions, 2)?) {
+            found.repeated = repeated;
         }
-        Ok(repeated)
+        Ok(())
     }
 }
 
 /// Of `rows` numbers from all of 64 bits, about `wanted` are not above this one.
 fn share(wanted: u64, rows: u64) -> u64 {
     u64::try_from(u128::from(u64::MAX) * u128::from(wanted) / u128::from(rows.max(1))).unwrap_or(u64::MAX)
-}
-
-/// The captions behind hashes.
-struct Texts<'a> {
-    wanted: &'a HashMap<u64, u64>,
-    found: BTreeMap<u64, String>,
-}
-
-impl Sum for Texts<'_> {
-    fn add(&mut self, rows: &Rows) -> Result<()> {
-        let Some(captions) = rows.text(&["caption"]) else { return Ok(()) };
-        for row in 0..rows.len() {
-            let Some(caption) = cell(Some(&captions), row) else { continue };
-            let hash = contents::hash(caption);
-            if self.wanted.contains_key(&hash) && !self.found.contains_key(&hash) {
-                self.found.insert(hash, caption.to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.found.extend(other.found);
-    }
 }
 
 #[cfg(test)]

@@ -147,8 +147,8 @@ pub struct Captions {
     pub words: Option<Distribution>,
     /// The languages, as whatlang guesses them.
     pub languages: Languages,
-    /// Captions that several rows have, to the letter.
-    pub repeated: Repeated,
+    /// Captions that several rows have, to the letter, and those rows.
+    pub repeated: Counted,
 }
 
 /// Guessed languages of a sample of captions.
@@ -156,10 +156,10 @@ pub struct Captions {
 pub struct Languages {
     /// Captions that were looked at.
     pub sampled: u64,
-    /// Captions whose language could not be told with confidence: most of those of few words.
-    pub unsure: u64,
-    /// The others, the most frequent language first.
+    /// Captions whose language could be told, the most frequent language first.
     pub found: Vec<Language>,
+    /// The others by their script, most of them of few words; `none` has no letters.
+    pub unsure: Vec<Count>,
 }
 
 /// A language.
@@ -171,17 +171,6 @@ pub struct Language {
     pub name: &'static str,
     /// Captions.
     pub rows: u64,
-}
-
-/// Texts that more than one row has.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Repeated {
-    /// Different texts among them.
-    pub texts: u64,
-    /// Rows that have one of them.
-    pub rows: u64,
-    /// The most frequent.
-    pub top: Vec<Count>,
 }
 
 /// How often values occur.
@@ -263,6 +252,20 @@ pub struct Clusters {
     pub largest: u64,
     /// Groups by their number of rows.
     pub sizes: Vec<Bin>,
+    /// The largest groups.
+    pub top: Vec<Cluster>,
+}
+
+/// A group of duplicates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// The row that stands for it.
+    pub cluster: String,
+    /// Rows.
+    pub rows: u64,
+    /// The picture of that row, for the page.
+    #[serde(skip)]
+    pub thumbnail: Option<Thumbnail>,
 }
 
 /// A step of downloads, over the units of a crawl.

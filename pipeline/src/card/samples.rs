@@ -9,7 +9,7 @@ use super::distribution::{Distribution, Recorder, Scale};
 use super::folder::Folder;
 use super::outcome::Outcome;
 use super::record::{Sample, Thumbnail};
-use super::scan::{Rows, Scanner, Sum, cell};
+use super::scan::{CAPTION, Rows, Scanner, Sum, URL, cell};
 use super::thumbnail::thumbnail;
 use crate::pairs::sift::DROPPED_BY;
 use crate::pairs::{self, PairReader, Table, selection};
@@ -20,7 +20,7 @@ pub(super) const MEASURED: usize = 256;
 /// Shards from which rows are chosen where pictures lie in tars, which have to be read from their beginning.
 const TARS: usize = 8;
 /// What is told of a row.
-const TEXTS: [&str; 5] = ["key", "url", "caption", DROPPED_BY, "cluster"];
+const TEXTS: [&[&str]; 5] = [&["key"], &URL, &CAPTION, &[DROPPED_BY], &["cluster"]];
 
 /// The shards from which rows are chosen: all (`None`), or a few of those whose pictures lie beside them.
 pub(super) fn shards(table: &Table, seed: u64) -> Option<Vec<u32>> {
@@ -106,7 +106,8 @@ struct Removed {
 }
 
 impl Removed {
-    const COLUMNS: [&'static str; 6] = [NAMES[0], NAMES[1], "status", "reason", "error_message", DROPPED_BY];
+    const COLUMNS: [&'static str; 7] =
+        [NAMES[0], NAMES[1], NAMES[2], "status", "reason", "error_message", DROPPED_BY];
 
     /// The rows of each rule. Those that never had a picture are failures of the crawl, of which there is more to tell
     /// elsewhere: they are left out where there are others.
@@ -167,9 +168,9 @@ fn told(table: &Table, places: &[Place]) -> Result<BTreeMap<Place, Sample>> {
     for (shard, rows) in by_shard(places) {
         let of = table.shards()[shard as usize].rows;
         let mut numbers = rows.iter();
-        for batch in table.scan_with(shard as usize, Some(&TEXTS), Some(selection(&rows, of)))? {
+        for batch in table.scan_with(shard as usize, Some(&TEXTS.concat()), Some(selection(&rows, of)))? {
             let batch = Rows::new(batch?, shard, 0);
-            let columns: [Option<StringArray>; 5] = TEXTS.map(|name| batch.text(&[name]));
+            let columns: [Option<StringArray>; 5] = TEXTS.map(|names| batch.text(names));
             for (index, row) in (0..batch.len()).zip(&mut numbers) {
                 let [key, url, caption, by, cluster] =
                     columns.each_ref().map(|column| cell(column.as_ref(), index).map(str::to_owned));
@@ -209,7 +210,7 @@ fn unreadable(error: &Error) -> String {
 }
 
 /// The pictures of rows by their keys, from the last of the `folders` that has them.
-fn find(
+pub(super) fn find(
     folders: &[Folder],
     keys: impl Iterator<Item = Option<String>>,
     scanner: &Scanner<'_>,

@@ -10,6 +10,10 @@ use crate::interrupt::Interrupt;
 use crate::pairs::Table;
 use crate::progress::Progress;
 
+/// The columns of captions and of addresses, as they are called here and in LAION's lists.
+pub(super) const CAPTION: [&str; 2] = ["caption", "TEXT"];
+pub(super) const URL: [&str; 2] = ["url", "URL"];
+
 /// What is known of rows so far.
 pub(super) trait Sum: Sized + Send {
     /// Takes rows in.

@@ -3,6 +3,7 @@
 mod page;
 mod road;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 

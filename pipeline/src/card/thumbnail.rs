@@ -7,7 +7,7 @@ use crate::picture::{
 
 /// The longest side in pixels.
 const SIDE: u32 = 128;
-/// Most bytes: with 192 of them in base64 (rows, removed rows, and what stands for those) the page stays below 1.5 MB.
+/// Most bytes: with 200 of them in base64 (rows, removed rows, what was kept instead of those, groups) the page stays below 1.5 MB.
 const MOST: usize = 5000;
 /// Qualities, until one is small enough.
 const QUALITIES: [u8; 4] = [75, 60, 40, 20];

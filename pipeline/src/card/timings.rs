@@ -15,24 +15,24 @@ struct Step {
     p99: Option<f64>,
 }
 
-/// The steps in the order in which a download takes them; what cannot be read is left out.
+/// The steps of a download in their order.
+const STEPS: [&str; 5] = ["dns", "connect", "first_byte", "body", "decode"];
+
+/// The steps of all units, those that are not known last; what cannot be read is left out.
 pub(super) fn timings<'a>(stats: impl Iterator<Item = &'a Value>) -> Vec<Timing> {
-    let mut order = Vec::new();
     let mut steps: BTreeMap<&str, Vec<(f64, f64, u64)>> = BTreeMap::new();
     for (name, value) in stats.filter_map(|stats| stats.get("timings_ms")?.as_object()).flatten() {
         let Ok(Step { count, p50: Some(p50), p99: Some(p99) }) = Step::deserialize(value) else { continue };
-        if !order.contains(&name.as_str()) {
-            order.push(name.as_str());
-        }
         steps.entry(name).or_default().push((p50, p99, count));
     }
-    let mut timing = |step: &str| {
-        let units = steps.remove(step)?;
+    let timing = |(step, units): (&str, Vec<(f64, f64, u64)>)| {
         let p99_ms = units.iter().map(|(_, p99, _)| *p99).fold(0.0, f64::max);
         let count = units.iter().map(|(_, _, count)| count).sum();
         Some(Timing { step: step.to_owned(), count, p50_ms: median(units)?, p99_ms })
     };
-    order.into_iter().filter_map(&mut timing).collect()
+    let mut timings: Vec<Timing> = steps.into_iter().filter_map(timing).collect();
+    timings.sort_by_key(|timing| STEPS.iter().position(|step| *step == timing.step).unwrap_or(STEPS.len()));
+    timings
 }
 
 /// The median of the medians, each as often as its unit took the step.

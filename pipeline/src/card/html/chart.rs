@@ -6,16 +6,17 @@ use super::super::distribution::{Bin, Distribution, Scale};
 use crate::page::{percent, thousands};
 
 /// Size of the drawing in its own units; the page scales it.
-const WIDTH: f64 = 360.0;
-const HEIGHT: f64 = 150.0;
+const WIDTH: f64 = 280.0;
+const HEIGHT: f64 = 140.0;
 /// Room around the bars.
 const TOP: f64 = 18.0;
 const BOTTOM: f64 = 22.0;
-const MARGIN: f64 = 14.0;
+const MARGIN: f64 = 16.0;
 /// The widest bar.
 const BAR: f64 = 44.0;
-/// Labels below the bars, at most.
-const LABELS: usize = 7;
+/// About the width of a character of a label, and the room between two of those.
+const CHARACTER: f64 = 6.8;
+const GAP: f64 = 8.0;
 
 /// A value as people read it.
 pub(super) fn value(scale: Scale, value: u64) -> String {
@@ -57,7 +58,7 @@ pub(super) fn chart(title: &str, distribution: &Distribution) -> Markup {
     let say = |number: u64| value(*scale, number);
     let summary = match distribution.single() {
         Some(single) => format!("all of them {}", say(single)),
-        None => format!("median {}, nine of ten from {} to {}", say(*p50), say(*p05), say(*p95)),
+        None => format!("half are below {}, nine of ten from {} to {}", say(*p50), say(*p05), say(*p95)),
     };
     html! {
         figure.chart {
@@ -68,18 +69,19 @@ pub(super) fn chart(title: &str, distribution: &Distribution) -> Markup {
     }
 }
 
-fn drawing(scale: Scale, bins: &[Bin], label: &str) -> Markup {
+fn drawing(scale: Scale, bins: &[Bin], told: &str) -> Markup {
     let all: u64 = bins.iter().map(|bin| bin.count).sum();
     let most = bins.iter().map(|bin| bin.count).max().unwrap_or(0).max(1);
     let pitch = ((WIDTH - 2.0 * MARGIN) / bins.len().max(1) as f64).min(BAR);
     let left = (WIDTH - pitch * bins.len() as f64) / 2.0;
     let floor = HEIGHT - BOTTOM;
     let share = |count: u64| count as f64 / all.max(1) as f64;
-    let every = bins.len().div_ceil(LABELS);
+    let labels = bins.iter().map(|bin| label(scale, bin).chars().count()).max().unwrap_or(0);
+    let every = ((labels as f64 * CHARACTER + GAP) / pitch).ceil().max(1.0) as usize;
     html! {
-        svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(label) {
+        svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(told) {
             line.grid x1=(MARGIN) x2=(WIDTH - MARGIN) y1=(TOP) y2=(TOP) {}
-            text x=(MARGIN) y=(TOP - 5.0) { (percent(share(most))) }
+            text x=(MARGIN) y=(TOP - 5.0) { (percent(share(most))) " of them" }
             @for (i, bin) in bins.iter().enumerate() {
                 @let x = left + pitch * i as f64;
                 @let height = (floor - TOP) * bin.count as f64 / most as f64;
@@ -117,11 +119,16 @@ fn tick(scale: Scale, bin: &Bin, number: usize, every: usize) -> Option<(f64, St
         return named.iter().find(inside).map(|(_, name)| (0.5, (*name).to_owned()));
     }
     let single = bin.to == Some(bin.from + 1);
-    let text = match scale {
+    number.is_multiple_of(every).then(|| (if single { 0.5 } else { 0.0 }, label(scale, bin)))
+}
+
+/// Where a bin begins; the title of the chart has the unit.
+fn label(scale: Scale, bin: &Bin) -> String {
+    match scale {
         Scale::Side => bin.from.to_string(),
+        Scale::Area => digits(bin.from as f64 / 1e6),
         _ => value(scale, bin.from),
-    };
-    number.is_multiple_of(every).then_some((if single { 0.5 } else { 0.0 }, text))
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +156,7 @@ mod tests {
         let edges = Scale::Characters.edges();
         let html = chart("length", &of(Scale::Characters, edges)).into_string();
         assert_eq!(html.matches("<rect").count(), edges.len());
-        assert!(html.matches("<text class=\"x\"").count() <= LABELS);
+        assert!((2..=7).contains(&html.matches("<text class=\"x\"").count()), "{html}");
         for part in html.split("<rect ").skip(1) {
             let number = |name: &str| {
                 let value = part.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;

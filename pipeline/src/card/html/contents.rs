@@ -2,9 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::super::record::{Captions, Contents, Counted, Language, Languages, Sizes};
+use super::super::record::{Captions, Contents, Count, Counted, Language, Languages, Sizes};
 use super::chart::chart;
 use super::tables::{Line, counts, values};
+use super::text::number;
 use crate::page::{percent, thousands};
 
 /// Lengths, languages and repetitions.
@@ -13,11 +14,11 @@ pub(super) fn captions(captions: &Captions, rows: u64) -> Markup {
     html! {
         p.text {
             (thousands(captions.rows)) " of " (thousands(rows)) " rows have a caption (" (percent(share)) "). "
-            "Words are what white space parts: languages that do not write it seem to have few."
+            "Words are counted by the spaces between them, so a language that is written without spaces seems to have few."
         }
         div.charts {
-            @if let Some(characters) = &captions.characters { (chart("Characters", characters)) }
-            @if let Some(words) = &captions.words { (chart("Words", words)) }
+            @if let Some(characters) = &captions.characters { (chart("Characters in a caption", characters)) }
+            @if let Some(words) = &captions.words { (chart("Words in a caption", words)) }
         }
         div.columns {
             @if captions.languages.sampled > 0 { div { (languages(&captions.languages)) } }
@@ -32,28 +33,39 @@ fn languages(languages: &Languages) -> Markup {
         rows: language.rows,
     };
     let mut lines: Vec<Line<Markup>> = languages.found.iter().map(line).collect();
-    if languages.unsure > 0 {
-        lines.push(Line { name: html! { em { "too short to tell" } }, rows: languages.unsure });
-    }
+    let unsure = |count: &Count| Line {
+        name: html! { em { "not sure" } span { (letters(&count.value)) } },
+        rows: count.rows,
+    };
+    lines.extend(languages.unsure.iter().map(unsure));
     html! {
-        h3 { "Languages" }
-        p.note { "guessed by whatlang from " (thousands(languages.sampled)) " captions" }
-        (counts("language", &lines, languages.sampled))
+        h3 { "Languages of the captions" }
+        p.note {
+            "Guessed by whatlang from " (thousands(languages.sampled)) " captions; of a few words it is seldom sure."
+        }
+        (counts(["language", "captions"], &lines, languages.sampled))
+    }
+}
+
+fn letters(script: &str) -> String {
+    match script {
+        "none" => "no letters".to_owned(),
+        script => format!("{script} letters"),
     }
 }
 
 fn repeated(captions: &Captions) -> Markup {
     let repeated = &captions.repeated;
     html! {
-        h3 { "The same caption" }
-        @if repeated.texts == 0 {
-            p.note { "no caption occurs twice" }
+        h3 { "Repeated captions" }
+        @if repeated.different == 0 {
+            p.note { "No two rows have the same caption." }
         } @else {
             p.note {
-                (thousands(repeated.texts)) " captions occur more than once, in " (thousands(repeated.rows)) " rows ("
-                (percent(repeated.rows as f64 / captions.rows.max(1) as f64)) ")"
+                (number(repeated.different, "caption occurs", "captions occur")) " more than once, in "
+                (thousands(repeated.rows)) " rows (" (percent(repeated.rows as f64 / captions.rows.max(1) as f64)) ")."
             }
-            (values("caption", &Counted { rows: captions.rows, different: 0, top: repeated.top.clone() }))
+            (values("caption", repeated, captions.rows))
         }
     }
 }
@@ -66,15 +78,16 @@ pub(super) fn sizes(contents: &Contents) -> Option<Markup> {
     }
     Some(html! {
         @if let Some(original) = original {
-            h3 { "As they came" }
-            (of(original))
+            h3 { "Before resizing" }
+            div.charts { (of(original)) }
         }
         @if stored.is_some() || picture_bytes.is_some() {
             h3 { "As they are stored" }
-            @if let Some(stored) = stored { (of(stored)) }
-            @if let Some(bytes) = picture_bytes {
-                div.charts { (chart("File size", bytes)) }
-                p.note { "file sizes of " (thousands(bytes.count)) " pictures, chosen at random" }
+            div.charts {
+                @if let Some(stored) = stored { (of(stored)) }
+                @if let Some(bytes) = picture_bytes {
+                    (chart(&format!("File size ({} at random)", number(bytes.count, "picture", "pictures")), bytes))
+                }
             }
         }
     })
@@ -82,12 +95,10 @@ pub(super) fn sizes(contents: &Contents) -> Option<Markup> {
 
 fn of(sizes: &Sizes) -> Markup {
     html! {
-        div.charts {
-            (chart("Width", &sizes.width))
-            (chart("Height", &sizes.height))
-            (chart("Area", &sizes.area))
-            (chart("Width over height", &sizes.aspect))
-        }
+        (chart("Width", &sizes.width))
+        (chart("Height", &sizes.height))
+        (chart("Area, in megapixels", &sizes.area))
+        (chart("Shape: width over height", &sizes.aspect))
     }
 }
 
@@ -110,9 +121,9 @@ fn table(title: &str, head: &str, counted: &Counted, rows: u64) -> Markup {
     html! {
         h3 { (title) }
         p.note {
-            (thousands(counted.different)) " different in " (thousands(counted.rows)) " rows"
-            @if without > 0 { "; " (thousands(without)) " rows have none" }
+            (number(counted.different, head, &format!("{head}s"))) " in " (number(counted.rows, "row", "rows"))
+            @if without > 0 { "; " (number(without, "row has", "rows have")) " none" }
         }
-        @if counted.rows > 0 { (values(head, counted)) }
+        @if counted.rows > 0 { (values(head, counted, rows)) }
     }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::record::{FailureReason, Failures, Host, Timing};
 use super::tables::{Line, bar, counts, values};
-use super::text::foreign;
+use super::text::{foreign, number};
 use crate::page::{percent, thousands};
 
 /// Reasons, hosts, opt-outs.
@@ -15,10 +15,10 @@ pub(super) fn failures(failures: &Failures) -> Markup {
     let share = failed as f64 / failures.rows.max(1) as f64;
     html! {
         p.text {
-            (thousands(failed)) " of " (thousands(failures.rows)) " rows of " b { (foreign(&failures.folder)) } " have no picture ("
-            (percent(share)) "). Each says why; " code { "pipeline explain" } " tells what to do about it."
+            (thousands(failed)) " of " (thousands(failures.rows)) " links in folder " b { (foreign(&failures.folder)) }
+            " gave no picture (" (percent(share)) "). " code { "pipeline explain REASON" } " tells what to do about it."
         }
-        (counts("reason", &lines, failures.rows))
+        (counts(["reason", "rows"], &lines, failures.rows))
         @if !failures.worst.is_empty() { (hosts(failures)) }
         @if !failures.opt_outs.is_empty() { (opt_outs(failures)) }
     }
@@ -40,22 +40,22 @@ fn hosts(failures: &Failures) -> Markup {
         h3 { "Hosts with the most failures" }
         table {
             thead { tr {
-                th scope="col" { "host" } th.number scope="col" { "rows" } th.number scope="col" { "with a picture" }
-                th scope="col" { "most often" }
+                th scope="col" { "host, and its most frequent reason" } th.number scope="col" { "failures" }
+                th.number scope="col" { "of rows" }
             } }
             tbody { @for host in &failures.worst { (host_line(host, most)) } }
         }
-        @if more > 0 { p.note { "of " (thousands(failures.hosts)) " hosts" } }
+        @if more > 0 { p.note { "There are " (thousands(failures.hosts)) " hosts in all." } }
     }
 }
 
 fn host_line(host: &Host, most: u64) -> Markup {
+    let failed = host.rows - host.pictures;
     html! {
         tr {
-            th scope="row" { (foreign(&host.host)) (bar(host.rows - host.pictures, most)) }
+            th scope="row" { (foreign(&host.host)) span { (foreign(&host.reason)) } (bar(failed, most)) }
+            td.number { (thousands(failed)) }
             td.number { (thousands(host.rows)) }
-            td.number { (percent(host.pictures as f64 / host.rows.max(1) as f64)) }
-            td { (foreign(&host.reason)) }
         }
     }
 }
@@ -65,13 +65,13 @@ fn opt_outs(failures: &Failures) -> Markup {
     html! {
         h3 { "Opt-outs" }
         p.text {
-            (thousands(rows)) " rows were not taken because their sites do not want that: "
+            (number(rows, "row was", "rows were")) " not taken because the sites ask not to be collected: "
             @for (i, (reason, rows)) in failures.opt_outs.iter().enumerate() {
                 @if i > 0 { ", " } code { (foreign(reason)) } " " (thousands(*rows))
             }
             "."
         }
-        @if failures.rules.rows > 0 { (values("what they say", &failures.rules)) }
+        @if failures.rules.rows > 0 { (values("what the sites say", &failures.rules, failures.rules.rows)) }
     }
 }
 
@@ -87,10 +87,11 @@ pub(super) fn timings(timings: &[Timing]) -> Markup {
     };
     html! {
         h3 { "How long a download takes" }
+        p.note { "From the figures of each shard: the median of their medians, and the largest of their 99%." }
         table {
             thead { tr {
                 th scope="col" { "step" } th.number scope="col" { "times" } th.number scope="col" { "median" }
-                th.number scope="col" { "99 of 100 below" }
+                th.number scope="col" { "99% within" }
             } }
             tbody {
                 @for timing in timings {
@@ -108,6 +109,7 @@ pub(super) fn timings(timings: &[Timing]) -> Markup {
 
 fn milliseconds(time: f64) -> String {
     match time {
+        ..0.1 => "< 0.1 ms".to_owned(),
         ..10.0 => format!("{time:.1} ms"),
         ..1000.0 => format!("{time:.0} ms"),
         _ => format!("{:.1} s", time / 1000.0),

@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-use super::super::record::{Card, Sample, Stop, Thumbnail};
+use super::super::record::{Card, Cluster, Sample, Stop, Thumbnail};
 use super::road::meaning;
-use super::text::{Foreign, caption, foreign, plain};
+use super::text::{Foreign, caption, foreign, number, plain};
 use crate::page::thousands;
 
 /// Characters of an alternative text.
@@ -19,7 +19,7 @@ pub(super) fn kept(card: &Card) -> Markup {
     let all = card.contents.as_ref().map_or(0, |contents| contents.rows);
     html! {
         p.text {
-            (thousands(card.kept.len() as u64)) " of " (thousands(all)) " rows, chosen at random (seed " (card.seed) "), none picked by hand."
+            (thousands(card.kept.len() as u64)) " of " (thousands(all)) " rows, chosen at random (seed " (card.seed) ")."
         }
         (cards(&card.kept))
     }
@@ -29,7 +29,9 @@ pub(super) fn kept(card: &Card) -> Markup {
 pub(super) fn dropped(card: &Card) -> Markup {
     let groups = card.dropped.chunk_by(|a, b| (&a.stage, &a.by) == (&b.stage, &b.by));
     html! {
-        p.text { "Chosen at random among the rows that each rule removed, the rules taking turns." }
+        p.text {
+            (thousands(card.dropped.len() as u64)) " rows that were removed, chosen at random, as many for each rule as far as there are."
+        }
         @for group in groups {
             @let first = &group[0];
             (heading(&card.road, first.stage.as_deref().unwrap_or_default(), first.by.as_deref().unwrap_or_default()))
@@ -45,9 +47,9 @@ fn heading(road: &[Stop], stage: &str, by: &str) -> Markup {
     html! {
         h3 { (foreign(by)) }
         p.note {
-            @if let Some(rule) = rule { (thousands(rule.rows)) " rows of " } @else { "rows of " }
-            b { (foreign(stage)) }
-            @if let Some(meaning) = stop.and_then(|stop| meaning(stop.maker, by)) { ": " (meaning) }
+            @if let Some(meaning) = stop.and_then(|stop| meaning(stop.maker, by)) { (meaning) "; " }
+            @if let Some(rule) = rule { (number(rule.rows, "row", "rows")) " removed" } @else { "removed" }
+            " on the way to " b { (foreign(stage)) }
         }
     }
 }
@@ -70,7 +72,7 @@ fn shown(sample: &Sample, pictures: bool) -> Markup {
             (Some(own), Some(kept)) => {
                 div.two {
                     span { (image(own, alt)) small { "removed" } }
-                    span { (image(kept, Some("the picture that stands for it"))) small { "kept" } }
+                    span { (image(kept, Some("the picture that was kept instead"))) small { "kept" } }
                 }
             }
             (Some(own), None) => (image(own, alt)),
@@ -84,7 +86,26 @@ fn said(sample: &Sample, pictures: bool) -> Markup {
     html! {
         p { (caption(sample.caption.as_deref())) }
         @if !pictures && let Some(url) = &sample.url { p.url { (Foreign { text: url, most: URL }) } }
-        @if let Some(key) = sample.stand_in() { p { "stands for it: " (foreign(&key)) } }
+        @if let Some(key) = sample.stand_in() { p { "kept instead: " (foreign(&key)) } }
+    }
+}
+
+/// The largest groups of duplicates.
+pub(super) fn groups(groups: &[Cluster]) -> Markup {
+    let pictures = groups.iter().any(|group| group.thumbnail.is_some());
+    html! {
+        div.cards.texts[!pictures] {
+            @for group in groups {
+                figure {
+                    @match &group.thumbnail {
+                        Some(own) => (image(own, Some("the picture that stands for the group"))),
+                        None if pictures => p.none { "picture not at hand" },
+                        None => {}
+                    }
+                    figcaption { p { b { (thousands(group.rows)) " rows" } } p { (foreign(&group.cluster)) } }
+                }
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod road;
 mod tables;
 mod text;
 
-use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::distribution::Bin;
 use super::record::{Card, Clusters, Maker, Stop};
@@ -19,7 +19,7 @@ use crate::crawl::ByteSize;
 use crate::page::{STYLE, percent, thousands};
 use crate::pairs;
 use tables::{Line, counts};
-use text::{foreign, plain};
+use text::{foreign, number, plain};
 
 const OWN_STYLE: &str = include_str!("style.css");
 /// Neither scripts nor fonts nor pictures from elsewhere, whatever a caption says.
@@ -74,17 +74,17 @@ fn sections(card: &Card) -> Vec<Section> {
     let contents = card.contents.as_ref();
     let failed = card.failures.is_some() || !card.timings.is_empty();
     let parts = [
-        ("road", "The road", Some(road::road(card))),
-        ("rows", "What is in it", (!card.kept.is_empty()).then(|| gallery::kept(card))),
-        ("dropped", "What was removed", (!card.dropped.is_empty()).then(|| gallery::dropped(card))),
+        ("road", "Step by step", Some(road::road(card))),
+        ("rows", "What is in it: a random sample", (!card.kept.is_empty()).then(|| gallery::kept(card))),
+        ("dropped", "What was removed, and why", (!card.dropped.is_empty()).then(|| gallery::dropped(card))),
         (
             "captions",
             "Captions",
             contents
                 .and_then(|contents| Some(contents::captions(contents.captions.as_ref()?, contents.rows))),
         ),
-        ("sizes", "Pictures", contents.and_then(contents::sizes)),
-        ("origins", "Where it is from", contents.and_then(contents::origins)),
+        ("sizes", "Sizes of the pictures", contents.and_then(contents::sizes)),
+        ("origins", "Where it comes from", contents.and_then(contents::origins)),
         ("duplicates", "Duplicates", card.clusters.as_ref().map(duplicates)),
         ("failures", "Links without a picture", failed.then(|| without(card))),
         ("files", "Files", Some(files(card))),
@@ -97,9 +97,9 @@ fn sections(card: &Card) -> Vec<Section> {
 fn introduction(card: &Card) -> String {
     let Some(last) = card.road.last() else { return String::new() };
     let mut text = match (last.pictures, last.format.as_deref()) {
-        (Some(pictures), _) => format!("{} pictures", thousands(pictures)),
-        (None, Some(pairs::LINKS)) => format!("{} links to pictures", thousands(last.rows)),
-        (None, _) => format!("{} rows", thousands(last.rows)),
+        (Some(pictures), _) => number(pictures, "picture", "pictures"),
+        (None, Some(pairs::LINKS)) => number(last.rows, "link to a picture", "links to pictures"),
+        (None, _) => number(last.rows, "row", "rows"),
     };
     if let Some(contents) = &card.contents {
         match &contents.captions {
@@ -108,13 +108,13 @@ fn introduction(card: &Card) -> String {
             None => text += " without captions",
         }
         if let Some(domains) = contents.domains.as_ref().filter(|domains| domains.different > 0) {
-            let noun = if domains.different == 1 { "domain" } else { "domains" };
-            text += &format!(", from {} {noun}", thousands(domains.different));
+            text += &format!(", from {}", number(domains.different, "domain", "domains"));
         }
     }
     text.push('.');
     if let Some(first) = card.road.first().filter(|first| first.rows > last.rows) {
-        let noun = if first.pictures.is_none() || first.maker == Maker::Crawl { "links" } else { "rows" };
+        let links = first.pictures.is_none() || first.maker == Maker::Crawl;
+        let noun = if links { "links" } else { "rows" };
         text += &format!(" They are what is left of {} {noun}.", thousands(first.rows));
     }
     if last.units_missing > 0 {
@@ -158,39 +158,36 @@ fn duplicates(clusters: &Clusters) -> Markup {
         clusters.sizes.iter().map(|bin| Line { name: name(bin), rows: bin.count }).collect();
     html! {
         @if clusters.clusters == 0 {
-            p.text { "No row of " b { (foreign(&clusters.folder)) } " has a duplicate." }
+            p.text { "No row on the way to " b { (foreign(&clusters.folder)) } " has a duplicate." }
         } @else {
             p.text {
-                (thousands(clusters.clusters)) " groups of rows that are the same, with " (thousands(clusters.rows))
-                " rows; the largest has " (thousands(clusters.largest)) ". Found in " b { (foreign(&clusters.folder)) } "."
+                (number(clusters.clusters, "group", "groups")) " of duplicates, " (thousands(clusters.rows))
+                " rows in all, found on the way to " b { (foreign(&clusters.folder)) } "."
             }
-            (counts("size of a group", &lines, clusters.clusters))
+            (counts(["size of a group", "groups"], &lines, clusters.clusters))
+            h3 { "The largest groups" }
+            (gallery::groups(&clusters.top))
         }
     }
 }
 
 /// What identifies the data, and how to read them.
 fn files(card: &Card) -> Markup {
-    let known = |text: &Option<String>| foreign(text.as_deref().unwrap_or("–")).render();
     let line = |stop: &Stop| {
+        let told = [("format", &stop.format), ("plan", &stop.plan), ("written by version", &stop.version)];
+        let told = told.into_iter().filter_map(|(what, text)| Some((what, text.as_deref()?)));
         html! {
-            tr {
-                th scope="row" { (foreign(&stop.name)) }
-                td { (known(&stop.format)) }
-                td { code { (known(&stop.plan)) } }
-                td { (known(&stop.version)) }
+            li {
+                b { (foreign(&stop.name)) }
+                @for (what, text) in told { " · " (what) " " code { (foreign(text)) } }
             }
         }
     };
     html! {
-        table {
-            thead { tr {
-                th scope="col" { "folder" } th scope="col" { "format" } th scope="col" { "plan" } th scope="col" { "written by version" }
-            } }
-            tbody { @for stop in &card.road { (line(stop)) } }
-        }
+        ul.folders { @for stop in &card.road { (line(stop)) } }
         @if let Some(contents) = &card.contents {
-            p.note { "Columns of the last one, which any reader of Parquet opens:" }
+            h3 { "Columns of the last folder" }
+            p.note { "Any reader of Parquet opens them." }
             ul.fields { @for column in &contents.columns { li { code { (foreign(&column.name)) } " " small { (foreign(&column.kind)) } } } }
         }
     }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::record::{Card, Maker, Removed, Stop};
 use super::tables::{Line, counts};
-use super::text::foreign;
+use super::text::{foreign, number};
 use crate::crawl::ByteSize;
 use crate::page::thousands;
 use crate::pairs;
@@ -29,7 +29,7 @@ fn step(stop: &Stop, most: u64) -> Markup {
     let width = |rows: u64| format!("width:{:.2}%", 100.0 * rows as f64 / most.max(1) as f64);
     let with = stop.pictures.unwrap_or(0);
     html! {
-        h3 { (foreign(&stop.name)) " " small { (what(stop)) } }
+        h3 { (what(stop)) " " small { "folder " (foreign(&stop.name)) } }
         div.track role="img" aria-label=(told(stop)) {
             i.with style=(width(with)) {}
             i.without style=(width(stop.rows.saturating_sub(with))) {}
@@ -42,13 +42,13 @@ fn step(stop: &Stop, most: u64) -> Markup {
 /// What was done, in few words.
 fn what(stop: &Stop) -> &'static str {
     match (stop.maker, stop.format.as_deref() == Some(pairs::LINKS)) {
-        (Maker::Extract, _) => "links found in pages",
-        (Maker::Crawl, _) => "pictures fetched",
-        (Maker::Filter, _) => "rows filtered by rules",
-        (Maker::Dedup, _) => "duplicates removed",
-        (Maker::Pipeline, _) => "rows written anew",
-        (Maker::Other, true) => "links",
-        (Maker::Other, false) => "pairs of another program",
+        (Maker::Extract, _) => "Links found in pages",
+        (Maker::Crawl, _) => "Pictures downloaded",
+        (Maker::Filter, _) => "Rows removed by rules",
+        (Maker::Dedup, _) => "Duplicates removed",
+        (Maker::Pipeline, _) => "Rows chosen or rewritten",
+        (Maker::Other, true) => "Links",
+        (Maker::Other, false) => "Pairs of another program",
     }
 }
 
@@ -56,7 +56,7 @@ fn what(stop: &Stop) -> &'static str {
 fn told(stop: &Stop) -> String {
     let noun = if stop.format.as_deref() == Some(pairs::LINKS) { "links" } else { "rows" };
     let mut text = match stop.rows_read.filter(|read| *read != stop.rows) {
-        Some(read) => format!("{} of {} {noun}", thousands(stop.rows), thousands(read)),
+        Some(read) => format!("{} of {} {noun} left", thousands(stop.rows), thousands(read)),
         None => format!("{} {noun}", thousands(stop.rows)),
     };
     if let Some(pictures) = stop.pictures.filter(|pictures| *pictures != stop.rows) {
@@ -66,13 +66,10 @@ fn told(stop: &Stop) -> String {
 }
 
 fn units(stop: &Stop) -> String {
-    let number = |n: usize, one: &str, many: &str| match n {
-        1 => format!("1 {one}"),
-        n => format!("{} {many}", thousands(n as u64)),
-    };
-    let mut text = format!("; {} in {}", ByteSize(stop.bytes).human(), number(stop.units, "shard", "shards"));
-    if stop.units_missing > 0 {
-        text += &format!(" ({} missing)", number(stop.units_missing, "unit is", "units are"));
+    let (units, missing) = (stop.units as u64, stop.units_missing as u64);
+    let mut text = format!("; {} in {}", ByteSize(stop.bytes).human(), number(units, "shard", "shards"));
+    if missing > 0 {
+        text += &format!(" ({} missing)", number(missing, "unit is", "units are"));
     }
     text
 }
@@ -83,15 +80,15 @@ fn removed(stop: &Stop) -> Markup {
     let line = |removed: &Removed| Line { name: name(stop.maker, removed), rows: removed.rows };
     let lines: Vec<Line<Markup>> = stop.removed[..shown].iter().map(line).collect();
     let head = match stop.maker {
-        Maker::Crawl => "no picture, because",
-        Maker::Filter => "removed by the rule",
-        Maker::Dedup => "removed, because",
+        Maker::Crawl => "no picture because",
+        Maker::Filter => "removed by rule",
+        Maker::Dedup => "removed because",
         _ => "left out",
     };
     let more = stop.removed.len() - shown;
     html! {
-        (counts(head, &lines, stop.rows_read.unwrap_or(stop.rows)))
-        @if more > 0 { p.note { "and " (more) " more reasons: " a href="#failures" { "all of them" } } }
+        (counts([head, "rows"], &lines, stop.rows_read.unwrap_or(stop.rows)))
+        @if more > 0 { p.note { a href="#failures" { "and " (more) " more reasons" } } }
     }
 }
 
@@ -99,7 +96,7 @@ fn name(maker: Maker, removed: &Removed) -> Markup {
     html! {
         code { (foreign(&removed.by)) }
         @if let Some(meaning) = meaning(maker, &removed.by) { span { (meaning) } }
-        @if let Some(only) = removed.only { span { (thousands(only)) " of them by no other rule" } }
+        @if let Some(only) = removed.only { span { (thousands(only)) " of them caught by no other rule" } }
     }
 }
 
@@ -108,12 +105,12 @@ pub(super) fn meaning(maker: Maker, by: &str) -> Option<&'static str> {
     match maker {
         Maker::Crawl => by.parse().ok().map(Reason::text),
         Maker::Dedup => Some(match by {
-            "url" => "another row has the same URL",
-            "url_caption" => "another row has the same URL and caption",
-            "placeholder" => "the picture stands in for many others, on many sites",
-            "contaminated" => "the picture is near to one of an evaluation set",
-            "sha256" => "another row has the same bytes",
-            "near" => "a picture that is kept looks the same",
+            "url" => "the same URL as another row",
+            "url_caption" => "the same URL and caption as another row",
+            "placeholder" => "a stand-in such as “image not available”, which many sites serve",
+            "contaminated" => "looks like a picture of an evaluation set",
+            "sha256" => "the same file, byte for byte, as another row",
+            "near" => "looks like a picture that is kept",
             _ => return None,
         }),
         _ => None,

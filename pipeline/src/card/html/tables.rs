@@ -15,12 +15,12 @@ pub(super) struct Line<T> {
     pub(super) rows: u64,
 }
 
-/// A table of rows and their shares of `all`, under a head; the bars are as long as the largest is `most`.
-pub(super) fn counts<T: Render>(head: &str, lines: &[Line<T>], all: u64) -> Markup {
+/// A table of rows and their shares of `all`; the heads say what the lines are, and what is counted.
+pub(super) fn counts<T: Render>([head, counted]: [&str; 2], lines: &[Line<T>], all: u64) -> Markup {
     let most = lines.iter().map(|line| line.rows).max().unwrap_or(0).max(1);
     html! {
         table {
-            thead { tr { th scope="col" { (head) } th.number scope="col" { "rows" } th.number scope="col" { "share" } } }
+            thead { tr { th scope="col" { (head) } th.number scope="col" { (counted) } th.number scope="col" { "share" } } }
             tbody {
                 @for line in lines {
                     tr {
@@ -40,14 +40,14 @@ pub(super) fn bar(rows: u64, most: u64) -> Markup {
     html! { i.bar style={ "width:" (format!("{share:.1}")) "%" } {} }
 }
 
-/// A table of values that nobody has vetted.
-pub(super) fn values(head: &str, counted: &Counted) -> Markup {
+/// A table of values that nobody has vetted, with their shares of `all` rows.
+pub(super) fn values(head: &str, counted: &Counted, all: u64) -> Markup {
     let line =
         |count: &Count| Line { name: Foreign { text: &count.value, most: VALUE }.render(), rows: count.rows };
     let lines: Vec<Line<Markup>> = counted.top.iter().map(line).collect();
     let more = counted.different.saturating_sub(counted.top.len() as u64);
     html! {
-        (counts(head, &lines, counted.rows))
+        (counts([head, "rows"], &lines, all))
         @if more > 0 { p.note { "and " (thousands(more)) " more" } }
     }
 }

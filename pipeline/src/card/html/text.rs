@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use maud::{Escaper, Markup, PreEscaped, Render, html};
 
+use crate::page::thousands;
+
 /// A text that nobody has vetted.
 pub(super) struct Foreign<'a> {
     pub(super) text: &'a str,
@@ -62,6 +64,11 @@ fn sign(c: char) -> Option<String> {
         _ if code & 0xfffe == 0xfffe => Some(format!("U+{code:04X}")),
         _ => None,
     }
+}
+
+/// `1 row`, `2,500 rows`.
+pub(super) fn number(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
 /// A caption, or the remark that there is none.

@@ -126,7 +126,7 @@ fn card_of(text: &str) -> Card {
         pictures: Some(1),
         removed: vec![Removed { by: text.to_owned(), rows: 1, only: Some(1) }],
     };
-    let repeated = Repeated { texts: 1, rows: 2, top: counted().unwrap().top };
+    let repeated = counted().unwrap();
     let captions =
         Captions { rows: 2, characters: None, words: None, languages: Languages::default(), repeated };
     let contents = Contents {
@@ -163,6 +163,11 @@ fn card_of(text: &str) -> Card {
             rows: 2,
             largest: 2,
             sizes: Vec::new(),
+            top: vec![Cluster {
+                cluster: text.to_owned(),
+                rows: 2,
+                thumbnail: Some(Thumbnail { width: 4, height: 3, jpeg: vec![1, 2, 3] }),
+            }],
         }),
         timings: vec![Timing { step: text.to_owned(), count: 1, p50_ms: 0.5, p99_ms: 1500.0 }],
         kept: vec![sample(None)],
@@ -177,8 +182,9 @@ fn a_whole_page_is_well_formed_and_loads_nothing() {
     let used: BTreeSet<&str> = page.split('<').filter_map(|part| part.split([' ', '>']).next()).collect();
     let unused: Vec<_> = ELEMENTS.iter().filter(|element| !used.contains(*element)).collect();
     assert!(unused.is_empty(), "{unused:?}");
-    // Six rows that are there; the narrow one and the duplicate were removed, the latter beside what stands for it.
-    assert_eq!(page.matches("<img ").count(), 9);
+    // Six rows that are there; the narrow one and the duplicate were removed, the latter beside what was kept instead; the
+    // only group of duplicates.
+    assert_eq!(page.matches("<img ").count(), 10);
     assert!(page.contains("default-src 'none'") && !page.contains("<script"));
     assert!(page.contains("&lt;script&gt;alert('x')&lt;/script&gt;"));
 }
@@ -220,7 +226,8 @@ proptest! {
 
 #[test]
 fn the_road_and_the_failures_on_the_page() {
-    let card = whole_road().card(&["unique"]);
+    let mut card = whole_road().card(&["unique"]);
+    card.road.iter_mut().for_each(|stop| stop.bytes = 25_600);
     let page = page(&card);
     let part = |id: &str| {
         let (_, body) = page.split_once(&format!("<section id=\"{id}\">")).unwrap();
@@ -229,9 +236,83 @@ fn the_road_and_the_failures_on_the_page() {
             .iter()
             .fold(body.to_owned(), |body, tag| body.replace(tag, &format!("\n{tag}")))
     };
-    insta::assert_snapshot!(part("road").split("<li>").nth(2).unwrap(), @"");
-    insta::assert_snapshot!(part("failures"), @"");
-    insta::assert_snapshot!(part("duplicates"), @"");
+    insta::assert_snapshot!(part("road").split("<li>").nth(2).unwrap(), @r#"
+
+    <h3>Rows removed by rules <small>folder <bdi>clean</bdi></small></h3>
+    <div class="track" role="img" aria-label="7 of 12 rows left"><i class="with" style="width:58.33%"></i><i class="without" style="width:0.00%"></i></div>
+    <p class="note">7 of 12 rows left; 25.0 KiB in 2 shards</p>
+    <table><thead>
+    <tr>
+    <th scope="col">removed by rule</th><th class="number" scope="col">rows</th><th class="number" scope="col">share</th></tr></thead><tbody>
+    <tr>
+    <th scope="row"><code><bdi>status</bdi></code><span>2 of them caught by no other rule</span><i class="bar" style="width:100.0%"></i></th>
+    <td class="number">4</td>
+    <td class="number">33.3%</td></tr>
+    <tr>
+    <th scope="row"><code><bdi>side</bdi></code><span>0 of them caught by no other rule</span><i class="bar" style="width:25.0%"></i></th>
+    <td class="number">1</td>
+    <td class="number">8.3%</td></tr></tbody></table></li>
+    "#);
+    insta::assert_snapshot!(part("failures"), @r#"
+
+    <h2>Links without a picture</h2>
+    <p class="text">4 of 12 links in folder <b><bdi>pairs</bdi></b> gave no picture (33.3%). <code>pipeline explain REASON</code> tells what to do about it.</p>
+    <table><thead>
+    <tr>
+    <th scope="col">reason</th><th class="number" scope="col">rows</th><th class="number" scope="col">share</th></tr></thead><tbody>
+    <tr>
+    <th scope="row"><code>http_not_found</code><span>the image is gone (HTTP 404, 410)</span><i class="bar" style="width:100.0%"></i></th>
+    <td class="number">2</td>
+    <td class="number">16.7%</td></tr>
+    <tr>
+    <th scope="row"><code>dns</code><span>the host name does not exist, or has no address</span><i class="bar" style="width:50.0%"></i></th>
+    <td class="number">1</td>
+    <td class="number">8.3%</td></tr>
+    <tr>
+    <th scope="row"><code>robots</code><span>the site's robots.txt disallows it</span><i class="bar" style="width:50.0%"></i></th>
+    <td class="number">1</td>
+    <td class="number">8.3%</td></tr></tbody></table>
+    <h3>Hosts with the most failures</h3>
+    <table><thead>
+    <tr>
+    <th scope="col">host, and its most frequent reason</th><th class="number" scope="col">failures</th><th class="number" scope="col">of rows</th></tr></thead><tbody>
+    <tr>
+    <th scope="row"><bdi>gone.example</bdi><span><bdi>http_not_found</bdi></span><i class="bar" style="width:100.0%"></i></th>
+    <td class="number">4</td>
+    <td class="number">4</td></tr></tbody></table>
+    <p class="note">There are 3 hosts in all.</p>
+    <h3>Opt-outs</h3>
+    <p class="text">1 row was not taken because the sites ask not to be collected: <code><bdi>robots</bdi></code> 1.</p>
+    <table><thead>
+    <tr>
+    <th scope="col">what the sites say</th><th class="number" scope="col">rows</th><th class="number" scope="col">share</th></tr></thead><tbody>
+    <tr>
+    <th scope="row"><bdi>Disallow: /&lt;b&gt;</bdi><i class="bar" style="width:100.0%"></i></th>
+    <td class="number">1</td>
+    <td class="number">100.0%</td></tr></tbody></table>
+    <h3>How long a download takes</h3>
+    <p class="note">From the figures of each shard: the median of their medians, and the largest of their 99%.</p>
+    <table><thead>
+    <tr>
+    <th scope="col">step</th><th class="number" scope="col">times</th><th class="number" scope="col">median</th><th class="number" scope="col">99% within</th></tr></thead><tbody>
+    <tr>
+    <th scope="row"><bdi>reading the body</bdi></th>
+    <td class="number">12</td>
+    <td class="number">10 ms</td>
+    <td class="number">92 ms</td></tr></tbody></table>
+    "#);
+    insta::assert_snapshot!(part("duplicates").split("<h3>").next().unwrap(), @r#"
+
+    <h2>Duplicates</h2>
+    <p class="text">1 group of duplicates, 2 rows in all, found on the way to <b><bdi>unique</bdi></b>.</p>
+    <table><thead>
+    <tr>
+    <th scope="col">size of a group</th><th class="number" scope="col">groups</th><th class="number" scope="col">share</th></tr></thead><tbody>
+    <tr>
+    <th scope="row">2 rows<i class="bar" style="width:100.0%"></i></th>
+    <td class="number">1</td>
+    <td class="number">100.0%</td></tr></tbody></table>
+    "#);
 }
 
 /// 64 rows and 64 removed ones, all of them as hard to compress as pictures can be.

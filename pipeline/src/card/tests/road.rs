@@ -20,17 +20,60 @@ fn the_figures_of_a_whole_road() {
     let mut json = serde_json::to_value(ground.card(&["unique"])).unwrap();
     for stop in json["road"].as_array_mut().unwrap() {
         assert!(stop["bytes"].take().as_u64().unwrap() > 1000);
+        assert_eq!(stop["plan"].take().as_str().unwrap().len(), 16);
     }
-    insta::assert_snapshot!(lines(&json["road"]), @"");
+    insta::assert_snapshot!(lines(&json["road"]), @r#"
+    {"name":"pairs","maker":"crawl","format":"pairs/1","plan":null,"version":"0.1.0","units":2,"units_missing":0,"bytes":null,"rows_read":12,"rows":12,"pictures":8,"removed":[{"by":"http_not_found","rows":2},{"by":"dns","rows":1},{"by":"robots","rows":1}]}
+    {"name":"clean","maker":"filter","format":"pairs/1","plan":null,"version":"0.1.0","units":2,"units_missing":0,"bytes":null,"rows_read":12,"rows":7,"pictures":7,"removed":[{"by":"status","rows":4,"only":2},{"by":"side","rows":1,"only":0}]}
+    {"name":"unique","maker":"dedup","format":"pairs/1","plan":null,"version":"0.1.0","units":2,"units_missing":0,"bytes":null,"rows_read":7,"rows":6,"pictures":6,"removed":[{"by":"sha256","rows":1}]}
+    "#);
     let contents = &json["contents"];
     assert_eq!((&contents["rows"], &contents["licences"]), (&json!(6), &Value::Null));
-    insta::assert_snapshot!(lines(&contents["original"]["width"]), @"");
-    insta::assert_snapshot!(lines(&contents["captions"]), @"");
-    insta::assert_snapshot!(lines(&contents["domains"]), @"");
-    insta::assert_snapshot!(lines(&json["failures"]), @"");
-    insta::assert_snapshot!(lines(&json["clusters"]), @"");
-    insta::assert_snapshot!(lines(&json["timings"]), @"");
-    insta::assert_snapshot!(lines(&json["dropped"]), @"");
+    insta::assert_snapshot!(lines(&contents["original"]["width"]), @r#"
+    count: 6
+    min: 800
+    max: 800
+    mean: 800.0
+    p05: 800
+    p50: 800
+    p95: 800
+    bins: [{"from":768,"to":1024,"count":6}]
+    "#);
+    insta::assert_snapshot!(lines(&contents["captions"]), @r#"
+    rows: 5
+    characters: {"count":5,"min":9,"max":65,"mean":33.8,"p05":9,"p50":29,"p95":65,"bins":[{"from":8,"to":12,"count":2},{"from":12,"to":16,"count":0},{"from":16,"to":24,"count":0},{"from":24,"to":32,"count":1},{"from":32,"to":48,"count":0},{"from":48,"to":64,"count":1},{"from":64,"to":96,"count":1}]}
+    words: {"count":5,"min":1,"max":15,"mean":6.0,"p05":1,"p50":2,"p95":15,"bins":[{"from":1,"to":2,"count":1},{"from":2,"to":3,"count":2},{"from":3,"to":4,"count":0},{"from":4,"to":5,"count":0},{"from":5,"to":6,"count":0},{"from":6,"to":8,"count":0},{"from":8,"to":10,"count":0},{"from":10,"to":12,"count":1},{"from":12,"to":16,"count":1}]}
+    languages: {"sampled":5,"found":[{"code":"eng","name":"English","rows":1}],"unsure":[{"value":"Latin","rows":3},{"value":"Cyrillic","rows":1}]}
+    repeated: {"rows":0,"different":0,"top":[]}
+    "#);
+    insta::assert_snapshot!(lines(&contents["domains"]), @r#"
+    rows: 6
+    different: 1
+    top: [{"value":"photos.co.uk","rows":6}]
+    "#);
+    insta::assert_snapshot!(lines(&json["failures"]), @r#"
+    folder: "pairs"
+    rows: 12
+    pictures: 8
+    reasons: [{"code":"http_not_found","text":"the image is gone (HTTP 404, 410)","rows":2},{"code":"dns","text":"the host name does not exist, or has no address","rows":1},{"code":"robots","text":"the site's robots.txt disallows it","rows":1}]
+    hosts: 3
+    worst: [{"host":"gone.example","rows":4,"pictures":0,"reason":"http_not_found"}]
+    opt_outs: {"robots":1}
+    rules: {"rows":1,"different":1,"top":[{"value":"Disallow: /<b>","rows":1}]}
+    "#);
+    insta::assert_snapshot!(lines(&json["clusters"]), @r#"
+    folder: "unique"
+    clusters: 1
+    rows: 2
+    largest: 2
+    sizes: [{"from":2,"to":3,"count":1}]
+    top: [{"cluster":"000000002","rows":2}]
+    "#);
+    insta::assert_snapshot!(lines(&json["timings"]), @r#"{"step":"body","count":12,"p50_ms":10.0,"p99_ms":91.5}"#);
+    insta::assert_snapshot!(lines(&json["dropped"]), @r#"
+    {"key":"000000001","url":"http://www.photos.co.uk/1.jpg","caption":"picture 1","stage":"clean","by":"side"}
+    {"key":"000000003","url":"http://www.photos.co.uk/3.jpg","caption":"Маленький рыжий кот спит на крыше старого дома в деревне","stage":"unique","by":"sha256","cluster":"000000002"}
+    "#);
     assert_eq!(json["kept"].as_array().unwrap().len(), 6);
 }
 
@@ -146,8 +189,26 @@ fn shards_of_img2dataset_are_read_as_they_are() {
     assert_eq!(reasons, ["HTTP Error 404: Not Found", "failed_to_resize"]);
     assert_eq!((failures.worst.len(), failures.worst[0].host.as_str()), (1, "b.example"));
     let page = page(&card);
-    assert!(page.contains("1 pictures without captions, from 1 domain."), "{page}");
+    assert!(page.contains("1 picture without captions, from 1 domain."), "{page}");
     assert!(page.contains("no caption"));
+}
+
+#[test]
+fn the_columns_of_laion_are_known() {
+    let ground = Ground::new();
+    let text = |values: [Option<&str>; 2]| Arc::new(StringArray::from_iter(values)) as ArrayRef;
+    let columns = vec![
+        ("URL", text([Some("http://a.example/1.jpg"), Some("http://b.example/2.jpg")])),
+        ("TEXT", text([Some("one"), Some("one")])),
+    ];
+    ground.foreign("laion/part.parquet", columns);
+    let card = ground.card(&["laion"]);
+    let contents = card.contents.as_ref().unwrap();
+    let captions = contents.captions.as_ref().unwrap();
+    let one = Count { value: "one".to_owned(), rows: 2 };
+    assert_eq!(captions.repeated, Counted { rows: 2, different: 1, top: vec![one] });
+    assert_eq!((captions.rows, contents.domains.as_ref().unwrap().different), (2, 2));
+    assert!(card.kept.iter().all(|sample| sample.url.is_some() && sample.caption.is_some()));
 }
 
 #[test]
