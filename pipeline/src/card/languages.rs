@@ -60,7 +60,7 @@ mod tests {
         let mut guesses = Guesses::default();
         for caption in [
             "A small red cat sleeps on the roof of an old house in the village",
-            "Маленький рыжий кот спит на крыше старого дома в деревне у реки",
+            "Это очень старый дом, который стоит на берегу реки",
             "Большая собака бежит по берегу моря и громко лает на волны",
             "12345",
             "IMG 2041",

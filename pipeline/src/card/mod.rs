@@ -99,7 +99,7 @@ impl CardConfig {
 /// A folder or shard that cannot be read, an interrupt. Pictures that cannot be read are no error: they are not shown.
 pub fn make(dirs: &[String], config: &CardConfig, options: &RunOptions) -> Result<Card> {
     config.validate()?;
-    let progress = Progress::begin(options.style, "row", "looking at the folders");
+    let progress = Progress::begin(options.style, "rows read", "looking at the folders");
     let scanner = Scanner { progress: &progress, interrupt: &options.interrupt };
     let card = road(dirs).and_then(|road| Making { config, road, scanner }.card());
     progress.finish();

@@ -58,7 +58,7 @@ pub(super) fn chart(title: &str, distribution: &Distribution) -> Markup {
     let say = |number: u64| value(*scale, number);
     let summary = match distribution.single() {
         Some(single) => format!("all of them {}", say(single)),
-        None => format!("half are below {}, nine of ten from {} to {}", say(*p50), say(*p05), say(*p95)),
+        None => format!("half at most {}, nine of ten from {} to {}", say(*p50), say(*p05), say(*p95)),
     };
     html! {
         figure.chart {
@@ -101,33 +101,35 @@ fn tenths(value: f64) -> String {
     format!("{value:.1}")
 }
 
-/// `256 px to 384 px`; `7` where a bin holds a single value.
+/// `256 px to 384 px`; of counts `6–7`, as below the bars.
 fn range(scale: Scale, bin: &Bin) -> String {
     match bin.to {
-        Some(to) if to == bin.from + 1 => value(scale, bin.from),
+        _ if matches!(scale, Scale::Characters | Scale::Words) => label(scale, bin),
         Some(to) => format!("{} to {}", value(scale, bin.from), value(scale, to)),
         None => format!("{} and more", value(scale, bin.from)),
     }
 }
 
-/// The label of a bin, and where across it that stands: its beginning, of one that holds a single value its middle. Of
-/// ratios those that have a name have one.
+/// The label of a bin, and where across it that stands: at its beginning, of counts in the middle. Of ratios those that
+/// have a name have one.
 fn tick(scale: Scale, bin: &Bin, number: usize, every: usize) -> Option<(f64, String)> {
     if scale == Scale::Aspect {
         let named = [(250, "1:4"), (500, "1:2"), (1000, "1:1"), (2000, "2:1"), (4000, "4:1")];
         let inside = |(ratio, _): &&(u64, &str)| bin.from <= *ratio && bin.to.is_some_and(|to| *ratio < to);
         return named.iter().find(inside).map(|(_, name)| (0.5, (*name).to_owned()));
     }
-    let single = bin.to == Some(bin.from + 1);
-    number.is_multiple_of(every).then(|| (if single { 0.5 } else { 0.0 }, label(scale, bin)))
+    let counted = matches!(scale, Scale::Characters | Scale::Words);
+    number.is_multiple_of(every).then(|| (if counted { 0.5 } else { 0.0 }, label(scale, bin)))
 }
 
-/// Where a bin begins; the title of the chart has the unit.
-fn label(scale: Scale, bin: &Bin) -> String {
-    match scale {
-        Scale::Side => bin.from.to_string(),
-        Scale::Area => digits(bin.from as f64 / 1e6),
-        _ => value(scale, bin.from),
+/// Where a bin begins, in the unit that the title of the chart has; of counts what lies in it, as in `6–7`.
+fn label(scale: Scale, Bin { from, to, .. }: &Bin) -> String {
+    match (scale, to) {
+        (Scale::Side, _) => from.to_string(),
+        (Scale::Area, _) => digits(*from as f64 / 1e6),
+        (Scale::Characters | Scale::Words, Some(to)) if *to > from + 1 => format!("{from}–{}", to - 1),
+        (Scale::Characters | Scale::Words, None) => format!("{from}+"),
+        _ => value(scale, *from),
     }
 }
 
@@ -165,7 +167,10 @@ mod tests {
             let [x, y, width, height] = ["x", " y", "width", "height"].map(|name| number(name).unwrap());
             assert!(x >= 0.0 && x + width <= WIDTH && y >= TOP && y + height <= HEIGHT, "{part}");
         }
-        assert!(html.contains("<title>384 to 512: 1 (4.8%)</title>"), "{html}");
+        assert!(
+            html.contains("<title>384–511: 1 (4.8%)</title>") && html.contains(">64–95</text>"),
+            "{html}"
+        );
     }
 
     #[test]

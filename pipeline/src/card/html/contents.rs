@@ -8,6 +8,9 @@ use super::tables::{Line, counts, values};
 use super::text::number;
 use crate::page::{percent, thousands};
 
+/// Languages that are named: of the others there are a few captions each, and the guess is often wrong.
+const LANGUAGES: usize = 8;
+
 /// Lengths, languages and repetitions.
 pub(super) fn captions(captions: &Captions, rows: u64) -> Markup {
     let share = captions.rows as f64 / rows.max(1) as f64;
@@ -32,7 +35,12 @@ fn languages(languages: &Languages) -> Markup {
         name: html! { (language.name) " " small { (language.code) } },
         rows: language.rows,
     };
-    let mut lines: Vec<Line<Markup>> = languages.found.iter().map(line).collect();
+    let (shown, others) = languages.found.split_at(LANGUAGES.min(languages.found.len()));
+    let mut lines: Vec<Line<Markup>> = shown.iter().map(line).collect();
+    if !others.is_empty() {
+        let rows = others.iter().map(|language| language.rows).sum();
+        lines.push(Line { name: html! { (number(others.len() as u64, "other", "others")) }, rows });
+    }
     let unsure = |count: &Count| Line {
         name: html! { em { "not sure" } span { (letters(&count.value)) } },
         rows: count.rows,
@@ -86,8 +94,11 @@ pub(super) fn sizes(contents: &Contents) -> Option<Markup> {
             div.charts {
                 @if let Some(stored) = stored { (of(stored)) }
                 @if let Some(bytes) = picture_bytes {
-                    (chart(&format!("File size ({} at random)", number(bytes.count, "picture", "pictures")), bytes))
+                    (chart("File size", bytes))
                 }
+            }
+            @if let Some(bytes) = picture_bytes {
+                p.note { "File sizes are those of " (number(bytes.count, "picture", "pictures")) " chosen at random." }
             }
         }
     })

@@ -102,7 +102,7 @@ pub(super) fn groups(groups: &[Cluster]) -> Markup {
                         None if pictures => p.none { "picture not at hand" },
                         None => {}
                     }
-                    figcaption { p { b { (thousands(group.rows)) " rows" } } p { (foreign(&group.cluster)) } }
+                    figcaption { p { b { (thousands(group.rows)) " rows" } } p { "kept: " (foreign(&group.cluster)) } }
                 }
             }
         }

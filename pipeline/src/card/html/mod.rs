@@ -75,15 +75,15 @@ fn sections(card: &Card) -> Vec<Section> {
     let failed = card.failures.is_some() || !card.timings.is_empty();
     let parts = [
         ("road", "Step by step", Some(road::road(card))),
-        ("rows", "What is in it: a random sample", (!card.kept.is_empty()).then(|| gallery::kept(card))),
-        ("dropped", "What was removed, and why", (!card.dropped.is_empty()).then(|| gallery::dropped(card))),
+        ("rows", "A random sample", (!card.kept.is_empty()).then(|| gallery::kept(card))),
+        ("dropped", "What was removed", (!card.dropped.is_empty()).then(|| gallery::dropped(card))),
         (
             "captions",
             "Captions",
             contents
                 .and_then(|contents| Some(contents::captions(contents.captions.as_ref()?, contents.rows))),
         ),
-        ("sizes", "Sizes of the pictures", contents.and_then(contents::sizes)),
+        ("sizes", "Picture sizes", contents.and_then(contents::sizes)),
         ("origins", "Where it comes from", contents.and_then(contents::origins)),
         ("duplicates", "Duplicates", card.clusters.as_ref().map(duplicates)),
         ("failures", "Links without a picture", failed.then(|| without(card))),
@@ -132,7 +132,8 @@ fn tiles(card: &Card) -> Markup {
     tiles.extend(last.pictures.map(|pictures| (thousands(pictures), "pictures")));
     if let Some(contents) = &card.contents {
         tiles.extend(contents.captions.as_ref().map(|captions| (thousands(captions.rows), "captions")));
-        tiles.extend(contents.domains.as_ref().map(|domains| (thousands(domains.different), "domains")));
+        let domains = contents.domains.as_ref().map(|domains| domains.different);
+        tiles.extend(domains.map(|n| (thousands(n), if n == 1 { "domain" } else { "domains" })));
     }
     tiles.push((ByteSize(last.bytes).human(), "in shards"));
     tiles.extend(card.failures.as_ref().map(|failures| {

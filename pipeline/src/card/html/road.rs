@@ -16,23 +16,37 @@ const REASONS: usize = 5;
 /// A step of each folder.
 pub(super) fn road(card: &Card) -> Markup {
     let most = card.road.iter().map(|stop| stop.rows_read.unwrap_or(0).max(stop.rows)).max().unwrap_or(0);
-    let pictures = card.road.iter().any(|stop| stop.pictures.is_some());
     html! {
-        @if pictures {
-            p.legend { span { i.with {} "rows with a picture" } span { i.without {} "rows without" } }
-        }
+        (legend(&card.road))
         ol.road { @for stop in &card.road { li { (step(stop, most)) } } }
+    }
+}
+
+/// What the colours of the bars mean, where there are several.
+fn legend(road: &[Stop]) -> Markup {
+    let any = |is: fn(&Stop) -> bool| road.iter().any(is);
+    let colours = [
+        ("links", "links", any(|stop| stop.pictures.is_none())),
+        ("with", "rows with a picture", any(|stop| stop.pictures.is_some())),
+        ("without", "rows without", any(|stop| stop.pictures.is_some_and(|pictures| pictures < stop.rows))),
+    ];
+    let shown: Vec<_> = colours.into_iter().filter(|(_, _, is)| *is).collect();
+    html! {
+        @if shown.len() > 1 {
+            p.legend { @for (class, text, _) in shown { span { i class=(class) {} (text) } } }
+        }
     }
 }
 
 fn step(stop: &Stop, most: u64) -> Markup {
     let width = |rows: u64| format!("width:{:.2}%", 100.0 * rows as f64 / most.max(1) as f64);
     let with = stop.pictures.unwrap_or(0);
+    let rest = if stop.pictures.is_none() { "links" } else { "without" };
     html! {
         h3 { (what(stop)) " " small { "folder " (foreign(&stop.name)) } }
         div.track role="img" aria-label=(told(stop)) {
             i.with style=(width(with)) {}
-            i.without style=(width(stop.rows.saturating_sub(with))) {}
+            i class=(rest) style=(width(stop.rows.saturating_sub(with))) {}
         }
         p.note { (told(stop)) (units(stop)) }
         @if !stop.removed.is_empty() { (removed(stop)) }
