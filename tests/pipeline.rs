@@ -3,6 +3,8 @@
 
 #[path = "pipeline/bucket.rs"]
 mod bucket;
+#[path = "pipeline/card.rs"]
+mod card;
 #[path = "pipeline/dedup.rs"]
 mod dedup;
 #[path = "pipeline/desk.rs"]

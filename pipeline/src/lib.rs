@@ -14,10 +14,14 @@
 //! | `reshard` (feature `crawl`) | shards cut anew: merged, subset, split, shuffled, sorted |
 //! | `score` (feature `score`) | columns from ONNX models |
 //! | `extract` (feature `crawl`) | web archives, pages, sitemaps → link tables |
+//! | `card` (feature `card`) | folders of shards → a page that shows what is in them |
+//! | [`page`] | the look that the programs' pages share |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
 pub mod atomic;
+#[cfg(feature = "card")]
+pub mod card;
 pub mod cli;
 #[cfg(feature = "crawl")]
 pub mod crawl;
@@ -30,6 +34,7 @@ pub mod extract;
 pub mod filter;
 pub mod interrupt;
 pub mod io_failure;
+pub mod page;
 pub mod pairs;
 pub mod picture;
 pub mod progress;
@@ -41,6 +46,8 @@ pub mod reshard;
 pub mod score;
 pub mod settings;
 pub mod store;
+#[cfg(feature = "card")]
+mod tally;
 pub mod unit;
 
 pub use error::{Error, Result};

@@ -24,6 +24,8 @@ pub use hash::HashKind;
 pub(crate) use key::Keys;
 #[cfg(feature = "crawl")]
 pub(crate) use reader::RowRange;
+#[cfg(feature = "card")]
+pub(crate) use reader::selection;
 pub use reader::{PairReader, PairShard, open, shards};
 #[cfg(feature = "crawl")]
 pub(crate) use row::is_reserved;

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Reshard(Box<Reshard>),
     /// Add columns from ONNX models: NSFW, CLIP, your own
     Score(Box<Score>),
+    /// Write a page about folders of shards: what is in them, how it came about, what was removed and why
+    Card(crate::card::Card),
     /// Show a folder of shards (schema, counts, sizes), a shard, or the effective config
     Show(Show),
     /// Show which units of a folder are done

@@ -32,6 +32,7 @@ pub(crate) fn run(command: Command) -> Result<u8> {
         Command::Dedup(args) => dedup(&args),
         Command::Reshard(args) => reshard(&args),
         Command::Score(args) => score(&args),
+        Command::Card(args) => crate::card::card(&args).map(|()| 0),
         Command::Show(args) => show(&args).map(|()| 0),
         Command::Status(args) => status(&args).map(|()| 0),
         Command::Finish(args) => finish_folder(&args),

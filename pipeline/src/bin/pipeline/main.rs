@@ -1,6 +1,7 @@
 //! The program `pipeline`: from links to image-text pairs.
 
 mod args;
+mod card;
 mod commands;
 mod dedup;
 mod doctor;
