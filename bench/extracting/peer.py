@@ -19,8 +19,8 @@ def python(cache):
     if not (home / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
         install = [program, "-m", "pip", "install", "--quiet"]
-        subprocess.run([*install, "--no-deps", f"cc2dataset=={CC2DATASET}"], check=True)
         subprocess.run([*install, "fastwarc", "pysimdjson"], check=True)
+        subprocess.run([*install, "--no-deps", f"cc2dataset=={CC2DATASET}"], check=True)
         (home / "ready").write_text(CC2DATASET + "\n")
     return program
 

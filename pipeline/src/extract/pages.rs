@@ -101,12 +101,9 @@ fn fetched(page: &FetchedPage, readers: &Readers, taken: &mut Taken) {
 fn file(path: &Path, url: Option<&str>, bytes: u64, readers: &Readers) -> Taken {
     let mut taken = Taken { bytes, entries: 1, ..Taken::default() };
     let largest = readers.config.input.max_record.0;
-    let content = match content(path, largest) {
-        Ok(content) => content,
-        Err(_) => {
-            taken.counts.failed(Reason::FileUnreadable);
-            return taken;
-        }
+    let Ok(content) = content(path, largest) else {
+        taken.counts.failed(Reason::FileUnreadable);
+        return taken;
     };
     match content {
         Err(reason) => taken.counts.malformed(reason),

@@ -146,7 +146,8 @@ pub(crate) fn extract(args: &Extract) -> Result<u8> {
     match summary.units_missing {
         0 => args.common.say(&format!("next: {}", summary.next_command())),
         missing => {
-            args.common.say(&format!("{missing} units are missing: see `pipeline status {}`", summary.output))
+            args.common
+                .say(&format!("{missing} units are missing: see `pipeline status {}`", summary.output));
         }
     }
     Ok(0)
