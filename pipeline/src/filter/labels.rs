@@ -54,8 +54,10 @@ impl Labels {
             let found = self.model.predict(text, 1, 0.0).into_iter().next()?;
             return Some((bare(&found.label).to_owned().into(), found.prob.into()));
         }
-        let vector = self.model.get_sentence_vector(text);
-        let (label, likely) = self.walk(&vector).filter(|_| vector.iter().any(|part| *part != 0.0))?;
+        if text.trim().is_empty() {
+            return None;
+        }
+        let (label, likely) = self.walk(&self.model.get_sentence_vector(text))?;
         Some((bare(&self.names[label]).into(), likely.into()))
     }
 
