@@ -9,8 +9,11 @@ use serde_json::Value;
 
 use crate::desk::{Desk, good_rows, text, told};
 
-/// A link table of one shard per slice, each row a URL, a caption and a score.
-fn links(desk: &Desk, folder: &str, shards: &[&[(&str, Option<&str>, Option<f64>)]]) {
+/// A URL, a caption and a score.
+type Row<'a> = (&'a str, Option<&'a str>, Option<f64>);
+
+/// A link table of one shard per slice.
+fn links(desk: &Desk, folder: &str, shards: &[&[Row<'_>]]) {
     for (index, rows) in shards.iter().enumerate() {
         let column = |texts: Vec<Option<&str>>| Arc::new(StringArray::from(texts)) as ArrayRef;
         let batch = RecordBatch::try_from_iter_with_nullable([
@@ -123,7 +126,7 @@ fn kept_and_removed_rows_lie_side_by_side_with_the_reason() {
     let captions = ["A red cat sleeps on the roof", "Кот на крыше"].map(|text| Some(text.to_owned()));
     assert_eq!(texts(&desk, "clean", "caption"), captions, "rewritten where the rules rewrite");
     let removed = "clean/00000.dropped.parquet";
-    let by = ["characters", "caption-shape", "blocked-domains"].map(|text| text.to_owned());
+    let by = ["characters", "caption-shape", "blocked-domains"].map(str::to_owned);
     let mut found = texts(&desk, removed, "dropped_by").into_iter().flatten().collect::<Vec<_>>();
     assert_eq!(found, [&by[1], &by[2], &by[0]].map(String::as_str));
     found = texts(&desk, removed, "caption").into_iter().flatten().collect();

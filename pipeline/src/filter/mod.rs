@@ -10,6 +10,7 @@ mod config;
 mod detect;
 mod funnel;
 mod judge;
+mod labels;
 mod preset;
 mod repeats;
 mod rules;

@@ -57,15 +57,20 @@ impl Repeats {
 
 /// The text in lower case, each run of spaces one space and, if so wished, each number a 0.
 fn write_template(text: &str, numbers: bool, template: &mut String) {
+    let mut before = None;
     for c in text.trim().chars() {
-        let (before, digit) = (template.chars().next_back(), numbers && c.is_numeric());
-        match c {
-            _ if digit && before == Some('0') => {}
-            _ if digit => template.push('0'),
-            c if c.is_whitespace() && before == Some(' ') => {}
-            c if c.is_whitespace() => template.push(' '),
-            c => template.extend(c.to_lowercase()),
+        let c = match c {
+            c if numbers && c.is_numeric() => '0',
+            c if c.is_whitespace() => ' ',
+            c => c,
+        };
+        let again = before == Some(c) && (c == ' ' || (numbers && c == '0'));
+        match c.is_ascii() {
+            _ if again => {}
+            true => template.push(c.to_ascii_lowercase()),
+            false => template.extend(c.to_lowercase()),
         }
+        before = Some(c);
     }
 }
 

@@ -70,8 +70,8 @@ const FILE_NAME: &str = r"(?ix)
     \.(jpe?g|png|gif|webp|bmp|tiff?|svg|avif|heic|jfif|ico)$
     | ^(img|dscn?|dscf|pict?|gopr|dji|pxl|sam|mvi|vid|image|photo|foto|scan|screen\ ?shot|whatsapp\ image|unnamed
         |download|untitled|снимок|фото|изображение)
-      [-_\ .]*\(?\d[\d\ \-_.():at]*$
-    | ^\d{8}[-_]\d{6}\w*$";
+      [-_\ .]*\(?[0-9][0-9\ \-_.():at]*$
+    | ^[0-9]{8}[-_][0-9]{6}\w*$";
 
 const E_MAIL: &str = r"(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}\b";
 
@@ -125,7 +125,8 @@ impl Shapes {
             Shape::Boilerplate => self.is_boilerplate(text),
             // Most captions lack what each expression needs, and are spared it.
             Shape::FileName => {
-                text.chars().any(|c| c == '.' || c.is_numeric()) && self.file_name.is_match(text)
+                text.bytes().any(|byte| byte == b'.' || byte.is_ascii_digit())
+                    && self.file_name.is_match(text)
             }
             Shape::EMail => text.contains('@') && self.e_mail.is_match(text),
             Shape::Url => text.contains('.') && self.url.is_match(text),
@@ -136,7 +137,7 @@ impl Shapes {
 
     fn is_boilerplate(&self, text: &str) -> bool {
         let empty = |word: &str| {
-            let digits = word.chars().all(|c| c.is_numeric());
+            let digits = word.chars().all(char::is_numeric);
             digits || self.boilerplate.contains(word.to_lowercase().as_str())
         };
         text.unicode_words().all(empty) && text.chars().any(char::is_alphabetic)

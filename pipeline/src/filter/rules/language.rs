@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use fasttext::FastText;
 use isolang::Language as Iso;
 use serde::{Deserialize, Serialize};
 
 use super::{Site, Trouble, bad_texts};
-use crate::Error;
 use crate::filter::detect::detect;
 use crate::filter::judge::Catcher;
+use crate::filter::labels::Labels;
 
 /// The usual codes of whatlang's languages, by their numbers.
 static CODES: LazyLock<Vec<Option<&'static str>>> =
@@ -91,19 +90,17 @@ impl Language {
 /// Who tells the language.
 enum Detector {
     Whatlang,
-    FastText(FastText),
+    FastText(Box<Labels>),
     /// The text is a language tag.
     Declared,
 }
 
 impl Detector {
     fn open(model: Option<&Path>) -> Result<Self, Trouble> {
-        let Some(path) = model else { return Ok(Self::Whatlang) };
-        let unreadable = |error: fasttext::FastTextError| {
-            Error::input(path, format!("not a readable fastText model: {error}"))
-                .with_hint("lid.176.ftz and lid.176.bin are the models for languages")
-        };
-        Ok(Self::FastText(FastText::load_model(path).map_err(unreadable)?))
+        Ok(match model {
+            Some(path) => Self::FastText(Box::new(Labels::open(path)?)),
+            None => Self::Whatlang,
+        })
     }
 
     /// The code of a text's language, and how sure it is.
@@ -116,10 +113,8 @@ impl Detector {
             Self::FastText(model) => {
                 // A line break would end the text.
                 let line = text.replace(['\n', '\r'], " ");
-                let found = model.predict(&line, 1, 0.0).into_iter().next()?;
-                let label = found.label.trim_start_matches("__label__");
-                let code = iso(label).map_or_else(|| label.to_owned().into(), Cow::Borrowed);
-                Some((code, f64::from(found.prob)))
+                let (label, likely) = model.best(&line)?;
+                Some((iso(&label).map_or_else(|| label.into_owned().into(), Cow::Borrowed), likely))
             }
             Self::Declared => Some((iso(text)?.into(), 1.0)),
         }
@@ -205,6 +200,7 @@ mod tests {
     /// A model of two languages, trained here: the published ones are too large for a repository.
     #[test]
     fn a_fasttext_model_decides_where_one_is_given() {
+        use fasttext::FastText;
         use fasttext::args::{Args, LossName, ModelName};
         let folder = tempfile::tempdir().unwrap();
         let (lines, path) = (folder.path().join("lines.txt"), folder.path().join("lid.bin"));

@@ -250,7 +250,8 @@ impl Rule {
     fn turn(&self) -> Turn {
         match self {
             Self::Status(_) => Turn::Gate,
-            Self::Language(_) | Self::Regex(_) | Self::BlockedWords(_) | Self::CaptionShape(_) => Turn::Dear,
+            Self::Words(_) | Self::Language(_) | Self::Regex(_) | Self::Repeated(_) => Turn::Dear,
+            Self::BlockedWords(_) | Self::CaptionShape(_) => Turn::Dear,
             _ => Turn::Cheap,
         }
     }

@@ -124,9 +124,14 @@ fn oddness(text: &str) -> u32 {
 }
 
 fn pair(a: char, b: char) -> u32 {
-    let case = a.is_lowercase() && b.is_uppercase();
-    let symbol =
-        (is_odd(a) && b.is_alphabetic()) || (a.is_alphabetic() && is_odd(b)) || (is_odd(a) && is_odd(b));
+    // What is seldom true is asked first.
+    let case = b.is_uppercase() && a.is_lowercase();
+    let symbol = match (is_odd(a), is_odd(b)) {
+        (false, false) => false,
+        (true, true) => true,
+        (true, false) => b.is_alphabetic(),
+        (false, true) => a.is_alphabetic(),
+    };
     let brand = matches!(a, '©' | '®' | '™' | '°' | '\u{a0}') && b.is_alphabetic();
     u32::from(case) + u32::from(symbol) + u32::from(brand) + start(a, b)
 }

@@ -39,9 +39,13 @@ impl Words {
     pub(super) fn catcher(&self, site: &mut Site<'_>) -> Result<Catcher, Trouble> {
         let bounds = Bounds::new(count(self.min), count(self.max))?;
         let column = site.caption_or(self.column.as_deref())?;
-        let words = match self.by {
-            WordKind::Unicode => |text: &str| text.unicode_words().count(),
-            WordKind::Spaced => |text: &str| text.split_whitespace().count(),
+        // No word need be counted beyond those that decide.
+        let enough = self.max.map_or(self.min.unwrap_or(0), |max| max.saturating_add(1));
+        let enough = usize::try_from(enough).unwrap_or(usize::MAX);
+        let by = self.by;
+        let words = move |text: &str| match by {
+            WordKind::Unicode => text.unicode_words().take(enough).count(),
+            WordKind::Spaced => text.split_whitespace().take(enough).count(),
         };
         Ok(bad_texts(column, move |text| !bounds.holds(words(text) as f64)))
     }
