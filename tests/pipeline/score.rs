@@ -7,7 +7,13 @@ use crate::desk::{Desk, told};
 #[test]
 fn a_build_without_models_says_so() {
     let desk = Desk::new();
-    insta::assert_snapshot!(told(&desk.run(&["score", "pairs", "--open-nsfw", "open_nsfw.onnx"])), @"");
+    insta::assert_snapshot!(told(&desk.run(&["score", "pairs", "--open-nsfw", "open_nsfw.onnx"])), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: score pairs --open-nsfw open_nsfw.onnx: this build of pipeline runs no models
+    hint: build it with them: cargo build --release --package pipeline --features score
+    ");
 }
 
 #[cfg(feature = "score")]
