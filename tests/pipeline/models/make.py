@@ -34,7 +34,7 @@ model(
         helper.make_node("GlobalAveragePool", ["pixels"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["means"]),
         helper.make_node("Gemm", ["means", "colours", "one"], ["embedding"]),
-        helper.make_node("Conv", ["pixels", "redder"], ["mapped"]),
+        helper.make_node("Conv", ["pixels", "redder"], ["mapped"], kernel_shape=[1, 1]),
         helper.make_node("GlobalAveragePool", ["mapped"], ["averages"]),
         helper.make_node("Flatten", ["averages"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probability"], axis=1),
