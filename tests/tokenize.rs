@@ -22,6 +22,7 @@ fn pairs_become_token_shards_and_a_second_run_does_nothing() {
     exit 0
     -- out
     -- err
+    loading the codec
     tokens: 9 rows of 6 pictures
     next: train rudolph.toml --set data.tokens=tokens
     ");
@@ -29,6 +30,7 @@ fn pairs_become_token_shards_and_a_second_run_does_nothing() {
     exit 0
     -- out
     -- err
+    loading the codec
     nothing to do: 1 of 1 unit already done
     tokens: 9 rows of 6 pictures
     next: train rudolph.toml --set data.tokens=tokens
@@ -76,6 +78,7 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     psnr        6.54 dB (mean over pictures), 6.48 dB (of the mean squared error)
     codebook    6 of 128 entries used (4.7 %), perplexity 5.7
     -- err
+    loading the codec
     verify.png: 2 originals beside their decodings
     ");
     let grid =
@@ -94,6 +97,7 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     exit 2
     -- out
     -- err
+    loading the codec
     error: tokens/00000-<attempt>.parquet: no column "spilt" to filter by
     hint: columns here: key, caption, split
     "#);
@@ -101,6 +105,7 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     exit 2
     -- out
     -- err
+    loading the codec
     error: tokens: no picture with split = "dev"
     "#);
 }
@@ -124,6 +129,7 @@ fn a_shard_of_another_codec_is_refused_with_both_hashes() {
     exit 2
     -- out
     -- err
+    loading the codec
     error: tokens/00000-<attempt>.parquet was made with the codec <codec.ckpt>, but other.ckpt is <other.ckpt> (sha256)
     hint: give the codec that made the shards, or make them again with `tokenize shards --fresh`
     ");
@@ -142,6 +148,7 @@ fn failures_of_the_crawl_and_of_the_decoder_are_counted() {
     exit 0
     -- out
     -- err
+    loading the codec
     000000001: dns
     000000002: not_image
     000000003: too_small
@@ -250,6 +257,7 @@ fn one_unit_of_a_cluster_and_another_plan_in_the_folder() {
     exit 0
     -- out
     -- err
+    loading the codec
     tokens: 3 rows of 2 pictures
     1 unit still to do: the same command continues
     ");
@@ -288,6 +296,7 @@ fn bad_settings_are_named_with_their_place() {
     exit 2
     -- out
     -- err
+    loading the codec
     error: absent.ckpt: No such file or directory (os error 2)
     ");
     place.put("tokens.toml", "pairs = \"pairs\"\n");
@@ -319,6 +328,7 @@ fn bad_pairs_are_named() {
     exit 2
     -- out
     -- err
+    loading the codec
     error: pairs/00000.parquet: not a readable Parquet file: Parquet error: Invalid Parquet file. Corrupt footer
     hint: the file may be cut short: compare its size with the original
     ");
@@ -327,6 +337,7 @@ fn bad_pairs_are_named() {
     exit 2
     -- out
     -- err
+    loading the codec
     error: pairs: no pair shards in this folder
     hint: make some with `pipeline crawl`, or wait until it has committed its first unit
     ");
@@ -335,6 +346,7 @@ fn bad_pairs_are_named() {
     exit 2
     -- out
     -- err
+    loading the codec
     error: pairs/00000.parquet: no column "spilt" (wanted by columns)
     hint: columns here: ru, split, caption, url, key, status, error_message, width, height, original_width, original_height, sha256, reason, rule, png
     "#);
@@ -350,12 +362,14 @@ fn missing_files_are_named() {
     exit 2
     -- out
     -- err
+    loading the codec
     error: absent.json: No such file or directory (os error 2)
     ");
     insta::assert_snapshot!(place.shown(&["shards", "absent", "--codec", "codec.ckpt", "--out", "tokens"]), @r"
     exit 2
     -- out
     -- err
+    loading the codec
     error: absent: No such file or directory (os error 2)
     ");
     assert!(!place.path("tokens").exists());

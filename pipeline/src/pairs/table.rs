@@ -301,7 +301,7 @@ mod tests {
     fn folder(files: &[Vec<u8>]) -> (tempfile::TempDir, Table) {
         let folder = tempfile::tempdir().unwrap();
         for (index, file) in files.iter().enumerate() {
-            crate::atomic::write(&folder.path().join(format!("{index:05}.parquet")), file).unwrap();
+            crate::atomic::write(folder.path().join(format!("{index:05}.parquet")), file).unwrap();
         }
         let table = Table::open(folder.path().to_str().unwrap()).unwrap();
         (folder, table)
