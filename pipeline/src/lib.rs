@@ -9,6 +9,7 @@
 //! | [`io_failure`] | what a full disk or a missing file means for a program |
 //! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
+//! | [`page`] | the look that the programs' pages share |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
@@ -19,6 +20,7 @@ pub mod crawl;
 mod error;
 pub mod interrupt;
 pub mod io_failure;
+pub mod page;
 pub mod pairs;
 pub mod picture;
 pub mod progress;

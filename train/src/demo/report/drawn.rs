@@ -1,9 +1,10 @@
 //! The parts of the page about what the model makes: drawings and captions.
 
+use pipeline::page::{percent, thousands};
+
 use super::super::figures::Figures;
 use super::super::gallery::{Gallery, Language};
 use super::super::measure::{Captioned, Captions, Drawings, Drawn};
-use super::format::{percent, thousands};
 use super::html::{card, escape, image, line, paragraph, picture};
 use crate::Result;
 

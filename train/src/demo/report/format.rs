@@ -1,21 +1,5 @@
 //! Numbers as people read them.
 
-/// `1369` as `1,369`.
-pub(in super::super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let first = digits.len() % 3;
-    let groups =
-        digits.as_bytes()[first..].chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
-    let head = (first > 0).then(|| digits[..first].to_owned());
-    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
-}
-
-/// A share as `12.5%`; small ones keep two digits.
-pub(in super::super) fn percent(share: f64) -> String {
-    let value = 100.0 * share;
-    if value > 0.0 && value < 1.0 { format!("{value:.2}%") } else { format!("{value:.1}%") }
-}
-
 /// Seconds as `4.2 s`, `3 min 05 s` or `1 h 02 min`.
 pub(in super::super) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
@@ -43,8 +27,6 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        assert_eq!([7, 1369, 12_345, 1_234_567].map(thousands), ["7", "1,369", "12,345", "1,234,567"]);
-        assert_eq!([0.0, 0.00076, 0.125, 1.0].map(percent), ["0.0%", "0.08%", "12.5%", "100.0%"]);
         assert_eq!([4.24, 185.0, 3720.0].map(duration), ["4.2 s", "3 min 05 s", "1 h 02 min"]);
         assert_eq!([300 << 20, 5 << 28].map(bytes), ["300 MiB", "1.25 GiB"]);
         assert_eq!([Some(1.23456), None].map(loss), ["1.235", "–"]);

@@ -1,9 +1,11 @@
 //! The parts of the page about figures: headline, losses, machine, what to do next.
 
+use pipeline::page::{percent, thousands};
+
 use super::super::figures::Figures;
 use super::super::measure::{Curves, Measured};
 use super::chart::{Chart, Series};
-use super::format::{bytes, duration, loss, percent, thousands};
+use super::format::{bytes, duration, loss};
 use super::html::{escape, paragraph, table};
 
 /// What the reader is looking at.

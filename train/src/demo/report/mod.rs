@@ -12,9 +12,11 @@ use super::gallery::Gallery;
 use super::measure::Measured;
 use crate::Result;
 
-pub(super) use format::{bytes, duration, percent, thousands};
+pub(super) use format::{bytes, duration};
 use html::{escape, section};
+pub(super) use pipeline::page::{percent, thousands};
 
+/// What this page has besides the common style.
 const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
@@ -42,8 +44,9 @@ pub(super) fn page(figures: &Figures, gallery: &Gallery, measured: &Measured) ->
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Troika demo</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <title>Troika demo</title>\n<style>\n{}{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <h1>Troika demo</h1>\n{}<nav>{links}</nav>\n{}{body}<footer>{}</footer>\n</main>\n</body>\n</html>\n",
+        pipeline::page::STYLE,
         learned::introduction(figures),
         learned::tiles(figures),
         seen::licences()

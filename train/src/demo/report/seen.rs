@@ -1,11 +1,11 @@
 //! The parts of the page about data: the crawl with its pictures, and the codec.
 
+use pipeline::page::{percent, thousands};
 use pipeline::reason::Reason;
 
 use super::super::figures::Figures;
 use super::super::gallery::{Gallery, Language, spread};
 use super::super::measure::Measured;
-use super::format::{percent, thousands};
 use super::html::{card, escape, image, line, paragraph, picture, table};
 use crate::Result;
 
