@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Int32Type, Schema};
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::file::metadata::ParquetMetaData;
 
 use super::beside::Beside;
@@ -124,6 +124,7 @@ pub struct PairReader {
     shards: VecDeque<PairShard>,
     images: bool,
     range: Option<(u64, u64)>,
+    picked: Option<Vec<u64>>,
     current: Option<Open>,
     rows: std::vec::IntoIter<Pair>,
 }
@@ -139,13 +140,21 @@ impl PairReader {
     /// All rows of `shards`.
     pub fn new(store: &Store, shards: Vec<PairShard>) -> Self {
         let rows = Vec::new().into_iter();
-        Self { store: store.clone(), shards: shards.into(), images: true, range: None, current: None, rows }
+        let shards = shards.into();
+        Self { store: store.clone(), shards, images: true, range: None, picked: None, current: None, rows }
     }
 
     /// Of every shard only `count` rows from row `start` (a unit's row range).
     #[must_use]
     pub fn range(mut self, start: u64, count: u64) -> Self {
         self.range = Some((start, count));
+        self
+    }
+
+    /// Of every shard only these rows, whose numbers rise.
+    #[must_use]
+    pub fn pick(mut self, rows: Vec<u64>) -> Self {
+        self.picked = Some(rows);
         self
     }
 
@@ -186,6 +195,9 @@ impl PairReader {
         }
         if let Some((start, count)) = self.range {
             builder = RowRange::of(builder.metadata(), start, count).apply(builder);
+        }
+        if let Some(rows) = &self.picked {
+            builder = builder.with_row_selection(selection(rows, shard.rows));
         }
         let broken = |e: parquet::errors::ParquetError| parquet_error(&self.store, &shard.name, &e);
         let reader = builder.with_batch_size(BATCH).build().map_err(broken)?;
@@ -252,6 +264,13 @@ pub(super) fn image_column(schema: &Schema) -> Option<usize> {
     let binary =
         |kind: &DataType| matches!(kind, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
     schema.fields().iter().rposition(|field| named(field.name()) && binary(field.data_type()))
+}
+
+/// Rows of a shard by their numbers, which rise.
+pub(crate) fn selection(rows: &[u64], of: u64) -> RowSelection {
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let rows = rows.iter().filter(|row| **row < of).map(|row| size(*row)..size(*row) + 1);
+    RowSelection::from_consecutive_ranges(rows, size(of))
 }
 
 /// The row groups that hold a range of rows, and where the range lies in them.
@@ -462,6 +481,17 @@ mod tests {
                 (start..(start + count).min(2100)).map(|i| (format!("{i:09}"), None)).collect();
             assert_eq!(keys, expected);
         }
+    }
+
+    #[test]
+    fn picked_rows_are_read_alone() {
+        let (_folder, path) = stored(&shard(2100));
+        let rows = [0, 1, 999, 1000, 2099, 2100];
+        let pairs: Vec<Pair> = open(&path).unwrap().pick(rows.to_vec()).collect::<Result<_>>().unwrap();
+        let read = pairs.iter().map(|pair| (pair.key.clone(), pair.image.clone())).collect::<Vec<_>>();
+        let expected = rows[..5].iter().map(|i| row(*i as usize)).map(|row| (row.key, row.image));
+        assert_eq!(read, expected.collect::<Vec<_>>());
+        assert_eq!(open(&path).unwrap().pick(Vec::new()).count(), 0);
     }
 
     #[test]

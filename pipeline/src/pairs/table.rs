@@ -14,12 +14,12 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
-use super::PairShard;
 use super::beside::Beside;
 use super::reader::{builder, image_column, locate, parquet_error};
+use super::{PairReader, PairShard};
 use crate::io_failure::{FirstFailure, Watched};
 use crate::store::Store;
-use crate::unit::{InputFile, Plan, Unit, digest_of};
+use crate::unit::{InputFile, Plan, Unit, UnitFile, committed, digest_of, is_dropped};
 use crate::{Error, Result};
 
 /// Rows read at a time where there are pictures, and where there are none.
@@ -50,6 +50,25 @@ impl Table {
             None => SchemaRef::new(arrow::datatypes::Schema::empty()),
         };
         Ok(Self { store, shards, schema })
+    }
+
+    /// The rows that a stage removed from a folder, in the files beside its shards; `None` where nothing keeps them.
+    ///
+    /// # Errors
+    /// A damaged commit; [`Error::Parquet`] for a file that is none.
+    pub fn dropped(location: &str) -> Result<Option<Self>> {
+        let store = Store::open(location)?;
+        let commits = committed(&store)?;
+        let files = commits.iter().flat_map(|commit| &commit.files).filter(|file| is_dropped(&file.name));
+        let shard = |file: &UnitFile| {
+            let UnitFile { name, bytes, sha256 } = file.clone();
+            let rows = builder(&store, &name)?.metadata().file_metadata().num_rows().cast_unsigned();
+            Ok(PairShard { name, rows, bytes, sha256: Some(sha256) })
+        };
+        let shards: Vec<PairShard> = files.map(shard).collect::<Result<_>>()?;
+        let Some(first) = shards.first() else { return Ok(None) };
+        let schema = Arc::clone(builder(&store, &first.name)?.schema());
+        Ok(Some(Self { store, shards, schema }))
     }
 
     /// Columns, types and file metadata of the first shard; the others have the same columns.
@@ -123,6 +142,11 @@ impl Table {
     pub fn shard_of(&self, unit: &Unit) -> usize {
         let mut filled = (0..self.shards.len()).filter(|shard| self.shards[*shard].rows > 0);
         filled.nth(unit.index).unwrap_or_default()
+    }
+
+    /// Some rows of a shard of pairs by their numbers, which rise, with their pictures wherever those lie.
+    pub fn pairs(&self, shard: usize, rows: Vec<u64>) -> PairReader {
+        PairReader::new(&self.store, vec![self.shards[shard].clone()]).pick(rows)
     }
 
     /// The rows of a shard, all columns.
