@@ -3,6 +3,8 @@
 
 #[path = "pipeline/bucket.rs"]
 mod bucket;
+#[path = "pipeline/card.rs"]
+mod card;
 #[path = "pipeline/desk.rs"]
 mod desk;
 #[path = "pipeline/hosts.rs"]

@@ -9,11 +9,14 @@
 //! | [`io_failure`] | what a full disk or a missing file means for a program |
 //! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
+//! | `card` (feature `card`) | folders of shards → a page that shows what is in them |
 //! | [`page`] | the look that the programs' pages share |
 //! | [`picture`], [`reason`] | pixels, and why a row has none |
 //! | [`pairs`] | the pair shards, written and read |
 
 pub mod atomic;
+#[cfg(feature = "card")]
+pub mod card;
 pub mod cli;
 #[cfg(feature = "crawl")]
 pub mod crawl;
@@ -28,6 +31,8 @@ mod python_json;
 pub mod reason;
 pub mod settings;
 pub mod store;
+#[cfg(feature = "card")]
+mod tally;
 pub mod unit;
 
 pub use error::{Error, Result};

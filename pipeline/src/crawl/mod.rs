@@ -64,6 +64,7 @@ pub use list::{ListFormat, RetryFailed};
 pub use manners::MannersConfig;
 pub use output::OutputFormat;
 use prometheus::Exporter;
+pub(crate) use schedule::registrable;
 pub use size::ByteSize;
 pub use stats::{Counts, line};
 pub use summary::CrawlSummary;

@@ -20,6 +20,8 @@ mod writer;
 pub use hash::HashKind;
 #[cfg(feature = "crawl")]
 pub(crate) use reader::RowRange;
+#[cfg(feature = "card")]
+pub(crate) use reader::selection;
 pub use reader::{PairReader, PairShard, open, shards};
 #[cfg(feature = "crawl")]
 pub(crate) use row::is_reserved;

@@ -31,6 +31,9 @@ pub(crate) enum Command {
     Crawl(Box<Crawl>),
     /// Show what a crawl would do: rows, units, hosts, bytes and time
     Plan(Box<Crawl>),
+    /// Write a page about folders of shards: what is in them, how it came about, what was removed and why
+    #[cfg(feature = "card")]
+    Card(crate::card::Card),
     /// Show a folder of shards (schema, counts, sizes), a shard, or the effective config
     Show(Show),
     /// Show which units of a folder are done

@@ -21,6 +21,8 @@ pub(crate) fn run(command: Command) -> Result<u8> {
         Command::Crawl(args) if args.dry_run => plan(&args),
         Command::Crawl(args) => crawl(&args),
         Command::Plan(args) => plan(&args),
+        #[cfg(feature = "card")]
+        Command::Card(args) => crate::card::card(&args).map(|()| 0),
         Command::Show(args) => show(&args).map(|()| 0),
         Command::Status(args) => status(&args).map(|()| 0),
         Command::Finish(args) => finish_folder(&args),
@@ -67,7 +69,7 @@ fn conclude(common: &Common, summary: &CrawlSummary) -> Result<()> {
 }
 
 /// A versioned JSON line.
-fn record(kind: &str, mut value: Value) -> Result<()> {
+pub(crate) fn record(kind: &str, mut value: Value) -> Result<()> {
     if let Some(object) = value.as_object_mut() {
         let mut line = serde_json::Map::new();
         line.insert("type".to_owned(), kind.into());

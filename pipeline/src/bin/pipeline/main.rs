@@ -1,6 +1,8 @@
 //! The program `pipeline`: from links to image-text pairs.
 
 mod args;
+#[cfg(feature = "card")]
+mod card;
 mod commands;
 mod doctor;
 mod image_flags;

@@ -64,7 +64,7 @@ impl HostName {
 }
 
 /// The part of a name that someone registered, by the public suffix list, if its suffix is on that list.
-fn registrable(name: &str) -> &str {
+pub(crate) fn registrable(name: &str) -> &str {
     let found = psl::domain(name.as_bytes()).filter(|domain| domain.suffix().is_known());
     found.and_then(|domain| std::str::from_utf8(domain.trim().as_bytes()).ok()).unwrap_or(name)
 }

@@ -46,6 +46,7 @@ use super::config::NetConfig;
 use super::fetch::Failure;
 use breaker::Sign;
 pub(super) use host::HostName;
+pub(crate) use host::registrable;
 use host::{HostId, Hosts, Limits};
 pub(super) use queue::Window;
 use queue::{Context, Retry, UnitQueue};
