@@ -30,7 +30,7 @@ pub(super) fn dropped(card: &Card) -> Markup {
     let groups = card.dropped.chunk_by(|a, b| (&a.stage, &a.by) == (&b.stage, &b.by));
     html! {
         p.text {
-            (thousands(card.dropped.len() as u64)) " rows that were removed, chosen at random, as many for each rule as far as there are."
+            (number(card.dropped.len() as u64, "row that was", "rows that were")) " removed, chosen at random, every rule in turn."
         }
         @for group in groups {
             @let first = &group[0];

@@ -73,6 +73,7 @@ pub fn page(card: &Card) -> String {
 fn sections(card: &Card) -> Vec<Section> {
     let contents = card.contents.as_ref();
     let failed = card.failures.is_some() || !card.timings.is_empty();
+    let downloads = if card.failures.is_some() { "Links without a picture" } else { "Downloads" };
     let parts = [
         ("road", "Step by step", Some(road::road(card))),
         ("rows", "A random sample", (!card.kept.is_empty()).then(|| gallery::kept(card))),
@@ -86,7 +87,7 @@ fn sections(card: &Card) -> Vec<Section> {
         ("sizes", "Picture sizes", contents.and_then(contents::sizes)),
         ("origins", "Where it comes from", contents.and_then(contents::origins)),
         ("duplicates", "Duplicates", card.clusters.as_ref().map(duplicates)),
-        ("failures", "Links without a picture", failed.then(|| without(card))),
+        ("failures", downloads, failed.then(|| without(card))),
         ("files", "Files", Some(files(card))),
     ];
     let section = |(id, title, body): (_, _, Option<Markup>)| body.map(|body| Section { id, title, body });
