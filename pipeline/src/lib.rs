@@ -46,7 +46,7 @@ pub mod reshard;
 pub mod score;
 pub mod settings;
 pub mod store;
-#[cfg(feature = "card")]
+#[cfg(feature = "crawl")]
 mod tally;
 pub mod unit;
 

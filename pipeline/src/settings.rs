@@ -155,6 +155,7 @@ pub fn suggest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     // Of short words the first measure sees no likeness once two letters have changed places.
     let score = |name: &str| match (name.to_lowercase(), wrong.len()) {
+        (_, 0 | 1) => 0.0,
         (name, 3..) if strsim::osa_distance(&wrong, &name) == 1 => 1.0,
         (name, _) => strsim::jaro_winkler(&wrong, &name),
     };

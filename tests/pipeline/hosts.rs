@@ -189,8 +189,10 @@ fn only_what_may_pass_is_tried_again_and_last_of_all() {
     );
     let counts = ["a.com", "b.com", "c.com", "d.com"].map(|host| server.count(host));
     assert_eq!(counts, [2, 1, 3, 40]);
-    let last: Vec<String> = server.requests()[43..].iter().map(|request| request.url.clone()).collect();
-    assert!(last.iter().all(|url| !url.starts_with("d.com")), "{last:?}");
+    // Of the first tries at most those in flight come in behind a second one.
+    let requests: Vec<String> = server.requests().into_iter().map(|request| request.url).collect();
+    let second = (0..requests.len()).find(|at| requests[..*at].contains(&requests[*at])).unwrap();
+    assert!(second >= 43 - 4, "{requests:?}");
 }
 
 #[test]

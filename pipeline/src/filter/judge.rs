@@ -324,7 +324,7 @@ mod tests {
         let repeated = "kind = \"repeated\"\nmax = 2";
         let judge = judge(&["kind = \"unicode\"", repeated], &table).unwrap();
         let repeats = &judge.repeats[0];
-        let tally = crate::filter::repeats::Tally::new().unwrap();
+        let tally = crate::tally::Tally::new().unwrap();
         tally.add(judge.hashes(repeats, &table).unwrap().into_iter()).unwrap();
         repeats.settle(tally).unwrap();
         let verdict = judge.judge(&table, &mut Funnel::of(&judge)).unwrap();

@@ -26,6 +26,7 @@ use crate::pairs::Table;
 use crate::pairs::sift::{Judged, Sift, sift};
 use crate::progress::Progress;
 use crate::store::Store;
+use crate::tally::Tally;
 use crate::unit::{Attempt, Produced, RunOptions, StageSummary, committed, run_stage};
 use crate::{Error, Result};
 
@@ -160,7 +161,7 @@ fn count(
         progress.message("counting captions");
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|_| Error::Lost { what: "the counting of captions" })?;
-        let tally = repeats::Tally::new()?;
+        let tally = Tally::new()?;
         let name = judge.columns.name(repeats.column);
         let shard = |shard: usize| -> Result<()> {
             for batch in table.scan_columns(shard, &[name])? {

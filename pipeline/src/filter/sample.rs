@@ -51,10 +51,11 @@ fn runs(rows: u64, wanted: u64, seed: u64) -> Vec<(u64, u64)> {
     let count = wanted.div_ceil(RUN);
     // The i-th of `count` even parts of `n`.
     let part = |n: u64, i: u64| (u128::from(n) * u128::from(i) / u128::from(count)) as u64;
+    // Runs and what is left between them are dealt out apart, so that no part is too short for its run.
     let run = |i: u64| {
-        let (from, to) = (part(rows, i), part(rows, i + 1));
-        let length = (part(wanted, i + 1) - part(wanted, i)).min(to - from);
-        let start = from + random.random_range(0..=to - from - length);
+        let (taken, left) = (part(wanted, i), part(rows - wanted, i));
+        let (length, spare) = (part(wanted, i + 1) - taken, part(rows - wanted, i + 1) - left);
+        let start = taken + left + random.random_range(0..=spare);
         (start, start + length)
     };
     (0..count).map(run).filter(|(start, end)| start < end).collect()
