@@ -33,6 +33,8 @@ mod pictures;
 mod python;
 #[path = "pipeline/reshard.rs"]
 mod reshard;
+#[path = "pipeline/road.rs"]
+mod road;
 #[path = "pipeline/score.rs"]
 mod score;
 

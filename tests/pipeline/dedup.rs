@@ -63,6 +63,7 @@ fn copies_of_a_crawl_are_found_and_told() {
     let output = dedup(&desk, "unique", &[]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert_snapshot!(said(&output.stderr), @r"
+    looking at the shards
     12 rows: kept 6 (50.0 %), near 6 (50.0 %)
     6 clusters: 6 of 2 rows; the largest has 2
     ");
@@ -70,6 +71,7 @@ fn copies_of_a_crawl_are_found_and_told() {
     assert_eq!((table.rows(), table.shards().len()), (6, 3));
     let again = dedup(&desk, "unique", &[]).output().unwrap();
     assert_snapshot!(said(&again.stderr), @r"
+    looking at the shards
     all 3 units already done
     12 rows: kept 6 (50.0 %), near 6 (50.0 %)
     6 clusters: 6 of 2 rows; the largest has 2

@@ -152,10 +152,12 @@ impl Desk {
         pairs::open(self.path(out).to_str().unwrap()).unwrap().map(Result::unwrap).collect()
     }
 
-    /// All names in a folder, hidden ones too.
+    /// All names in a folder, hidden ones too, but what `object_store` leaves of a put-if-absent that was killed
+    /// (`plan.json#1`), which nobody reads.
     pub(crate) fn names(&self, out: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(out)) else { return Vec::new() };
         let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| !name.contains('#'));
         names.sort();
         names
     }

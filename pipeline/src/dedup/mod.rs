@@ -32,6 +32,7 @@ mod url;
 mod verdicts;
 
 use std::path::Path;
+use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -70,10 +71,14 @@ const HASHES: &str = "_hashes";
 /// compared are no error: they stay.
 pub fn run(config: &DedupConfig, options: &RunOptions) -> Result<DedupSummary> {
     config.validate()?;
-    let progress = Progress::start(options.style, "rows", None, 0);
-    progress.message("looking at the shards");
-    let done = Job::new(config).and_then(|job| job.run(options, &progress));
+    let progress = Progress::begin(options.style, "rows", "looking at the shards");
+    let started = Instant::now();
+    let mut done = Job::new(config).and_then(|job| job.run(options, &progress));
     progress.finish();
+    // The rewriting of the shards is the last of several passes.
+    if let Ok(summary) = &mut done {
+        summary.stage.seconds = started.elapsed().as_secs_f64();
+    }
     done
 }
 
@@ -84,7 +89,7 @@ pub fn run(config: &DedupConfig, options: &RunOptions) -> Result<DedupSummary> {
 /// Those of [`run`].
 pub fn hash_units(config: &DedupConfig, options: &RunOptions) -> Result<StageSummary> {
     config.validate()?;
-    let progress = Progress::start(options.style, "rows", None, 0);
+    let progress = Progress::begin(options.style, "rows", "looking at the shards");
     let done = Job::new(config).and_then(|mut job| job.hash(options, &progress));
     progress.finish();
     done.map(|(summary, _)| summary)

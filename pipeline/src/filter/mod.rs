@@ -81,8 +81,7 @@ impl Preview {
 /// A bad config or table, another plan in the output folder, a store that fails, an interrupt.
 pub fn run(config: &FilterConfig, options: &RunOptions) -> Result<FilterSummary> {
     config.validate(false)?;
-    let progress = Progress::start(options.style, "rows", None, 0);
-    progress.message("reading the table");
+    let progress = Progress::begin(options.style, "rows", "reading the table");
     let done = run_with(config, options, &progress);
     progress.finish();
     done
@@ -116,8 +115,7 @@ fn run_with(config: &FilterConfig, options: &RunOptions, progress: &Progress) ->
 /// A bad config or table, an interrupt.
 pub fn preview(config: &FilterConfig, wanted: u64, seed: u64, options: &RunOptions) -> Result<Preview> {
     config.validate(true)?;
-    let progress = Progress::start(options.style, "rows", None, 0);
-    progress.message("reading the table");
+    let progress = Progress::begin(options.style, "rows", "reading the table");
     let table = Table::open(&config.input)?;
     let judge = ready(config, &config.named_rules(&table)?, &table)?;
     let shards: Vec<u64> = table.shards().iter().map(|shard| shard.rows).collect();

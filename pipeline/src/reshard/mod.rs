@@ -57,8 +57,7 @@ use write::{NewShard, piece};
 /// A bad config or list, inputs of different columns, another plan in an output folder, a full disk, an interrupt.
 pub fn run(config: &ReshardConfig, options: &RunOptions) -> Result<ReshardSummary> {
     config.validate()?;
-    let progress = Progress::start(options.style, "row", None, 0);
-    progress.message("looking at the shards");
+    let progress = Progress::begin(options.style, "rows", "looking at the shards");
     let done = Job::new(config, options, &progress).and_then(|job| job.run());
     progress.finish();
     done

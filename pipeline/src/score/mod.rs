@@ -57,8 +57,7 @@ pub fn run(config: &ScoreConfig, options: &RunOptions) -> Result<StageSummary> {
         let error = Error::config("output.path", "is the input too");
         return Err(error.with_hint("choose another --out"));
     }
-    let progress = Progress::start(options.style, "row", None, 0);
-    progress.message("loading the models");
+    let progress = Progress::begin(options.style, "rows", "loading the models");
     let done = run_with(config, options, &progress);
     progress.finish();
     done
