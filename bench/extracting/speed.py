@@ -5,7 +5,7 @@ import statistics
 
 from crawling import measure
 
-from . import peer, wat
+from . import peer, tools, wat
 
 # Bytes of a WAT file of Common Crawl.
 FULL = 400e6
@@ -34,7 +34,7 @@ def in_turn(job, path):
         "pipeline": (ours(job, path, "--threads", "1"), extracted),
         "pipeline, a thread per core": (ours(job, path), extracted),
         "pipeline --compat cc2dataset": (ours(job, path, "--threads", "1", "--compat", "cc2dataset"), extracted),
-        "cc2dataset": ([peer.python(job.cache), pathlib.Path(peer.__file__), path], int),
+        "cc2dataset": ([tools.python(job.cache), pathlib.Path(peer.__file__), path], int),
     }
     runs = {name: [] for name in commands}
     for _ in range(job.rounds):

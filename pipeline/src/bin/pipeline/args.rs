@@ -227,11 +227,9 @@ impl Crawl {
 
     /// The flags as settings, then the `--set`s, which win.
     pub(crate) fn sets(&self) -> Vec<String> {
-        let list =
-            |values: &[String]| (!values.is_empty()).then(|| toml::Value::from(values.to_vec()).to_string());
         let name =
             |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
-        let retry = self.retry_failed.as_deref().and_then(list);
+        let retry = self.retry_failed.as_deref().and_then(texts);
         // Whoever names the list as img2dataset does expects its defaults.
         let defaults = (!self.url_list.is_empty()).then_some(());
         let format = self.output_format.or_else(|| defaults.map(|()| OutputFormat::Files));
@@ -245,13 +243,13 @@ impl Crawl {
             ("output.rows_per_unit", self.rows_per_unit.map(|n| n.to_string())),
             ("input.url_col", self.url_col.as_deref().map(text)),
             ("input.caption_col", self.caption_col.as_deref().map(text)),
-            ("input.columns", list(&self.columns())),
+            ("input.columns", texts(&self.columns())),
             ("input.bbox_col", self.bbox_col.as_deref().map(text)),
             ("net.concurrency", self.concurrency.map(|n| n.to_string())),
             ("net.timeout", self.timeout.map(|s| toml::Value::from(s).to_string())),
             ("net.per_host", self.per_host.map(|n| n.to_string())),
             ("net.retries", self.retries.map(|n| n.to_string())),
-            ("net.allow", list(&self.allow)),
+            ("net.allow", texts(&self.allow)),
             ("manners.contact", self.contact.as_deref().map(text)),
             ("manners.robots", self.no_robots.then(|| "false".to_owned())),
             ("manners.user_agent_token", self.user_agent_token.as_deref().map(text)),
@@ -261,13 +259,7 @@ impl Crawl {
             ("run.prometheus", self.prometheus.as_deref().map(text)),
             ("run.threads", self.threads.map(|n| n.to_string())),
         ];
-        let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
-        flags
-            .into_iter()
-            .chain(self.image.sets())
-            .filter_map(set)
-            .chain(self.common.sets.iter().cloned())
-            .collect()
+        sets(flags.into_iter().chain(self.image.sets()), &self.common)
     }
 }
 
@@ -287,6 +279,20 @@ impl Crawl {
             servers => Some(toml::Value::from(servers.to_vec()).to_string()),
         }
     }
+}
+
+/// Flags as settings of a config, then the `--set`s, which win.
+pub(crate) fn sets(
+    flags: impl IntoIterator<Item = (&'static str, Option<String>)>,
+    common: &Common,
+) -> Vec<String> {
+    let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
+    flags.into_iter().filter_map(set).chain(common.sets.iter().cloned()).collect()
+}
+
+/// Words as a TOML list, unless there are none.
+pub(crate) fn texts(words: &[String]) -> Option<String> {
+    (!words.is_empty()).then(|| toml::Value::from(words.to_vec()).to_string())
 }
 
 /// A word as a TOML string.

@@ -8,6 +8,7 @@ use pipeline::page::thousands;
 use pipeline::{Result, atomic, interrupt, settings};
 use serde_json::json;
 
+use crate::args::{sets, text};
 use crate::commands::record;
 
 /// `pipeline card`.
@@ -42,12 +43,11 @@ impl Card {
     /// The flags as settings, then the `--set`s, which win.
     fn sets(&self) -> Vec<String> {
         let flags = [
-            ("title", self.title.as_ref().map(|title| toml::Value::from(title.as_str()).to_string())),
+            ("title", self.title.as_deref().map(text)),
             ("seed", self.seed.map(|seed| seed.to_string())),
             ("samples", self.samples.map(|samples| samples.to_string())),
         ];
-        let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
-        flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect()
+        sets(flags, &self.common)
     }
 }
 

@@ -9,7 +9,7 @@ use pipeline::unit::{RunOptions, Selection, StageSummary};
 use pipeline::{Result, interrupt, settings};
 use serde_json::json;
 
-use crate::args::is_toml;
+use crate::args::{is_toml, sets, text, texts};
 use crate::commands::record;
 
 /// `pipeline dedup`.
@@ -72,25 +72,22 @@ pub(crate) struct Dedup {
 impl Dedup {
     /// The flags as settings, then the `--set`s, which win.
     fn sets(&self) -> Vec<String> {
-        let text = |value: &String| toml::Value::from(value.as_str()).to_string();
-        let list = |values: Vec<String>| (!values.is_empty()).then(|| toml::Value::from(values).to_string());
-        let stages = self.stages.iter().map(|stage| stage.code().to_owned()).collect();
-        let input = Some(&self.input).filter(|input| !is_toml(input));
+        let stages: Vec<String> = self.stages.iter().map(|stage| stage.code().to_owned()).collect();
+        let input = (!is_toml(&self.input)).then(|| text(&self.input));
         let flags = [
-            ("input.path", input.map(text)),
-            ("input.url_col", self.url_col.as_ref().map(text)),
-            ("input.caption_col", self.caption_col.as_ref().map(text)),
-            ("output.path", self.out.as_ref().map(text)),
+            ("input.path", input),
+            ("input.url_col", self.url_col.as_deref().map(text)),
+            ("input.caption_col", self.caption_col.as_deref().map(text)),
+            ("output.path", self.out.as_deref().map(text)),
             ("captions.merge", name(self.merge_captions)),
-            ("against.paths", list(self.against.clone())),
-            ("stages", list(stages)),
+            ("against.paths", texts(&self.against)),
+            ("stages", texts(&stages)),
             ("near.distance", self.distance.map(|bits| bits.to_string())),
             ("against.distance", self.distance.map(|bits| bits.to_string())),
             ("near.link", name(self.link)),
             ("run.threads", self.threads.map(|n| n.to_string())),
         ];
-        let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
-        flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect()
+        sets(flags, &self.common)
     }
 }
 

@@ -10,7 +10,7 @@ use pipeline::unit::Selection;
 use pipeline::{Result, interrupt, settings};
 use serde_json::json;
 
-use crate::args::is_toml;
+use crate::args::{is_toml, sets, text, texts};
 use crate::commands::record;
 
 /// `pipeline extract`.
@@ -97,31 +97,27 @@ impl Extract {
 
     /// The flags as settings, then the `--set`s, which win.
     fn sets(&self) -> Vec<String> {
-        let text = |value: &String| toml::Value::from(value.as_str()).to_string();
-        let list =
-            |values: &[String]| (!values.is_empty()).then(|| toml::Value::from(values.to_vec()).to_string());
         let on = |flag: bool| flag.then(|| "true".to_owned());
         let kind = self.kind.and_then(|kind| kind.to_possible_value());
         let flags = [
-            ("input.paths", self.config_file().is_none().then(|| list(&self.input)).flatten()),
+            ("input.paths", self.config_file().is_none().then(|| texts(&self.input)).flatten()),
             ("input.kind", kind.map(|kind| kind.get_name().to_owned())),
-            ("input.base", self.base.as_ref().map(text)),
-            ("input.root", self.root.as_ref().map(text)),
-            ("input.paths_base", self.paths_base.as_ref().map(text)),
-            ("page.captions", list(&self.captions)),
+            ("input.base", self.base.as_deref().map(text)),
+            ("input.root", self.root.as_deref().map(text)),
+            ("input.paths_base", self.paths_base.as_deref().map(text)),
+            ("page.captions", texts(&self.captions)),
             ("page.og_image", on(self.og_image)),
-            ("output.path", self.out.as_ref().map(text)),
+            ("output.path", self.out.as_deref().map(text)),
             ("output.pages_per_unit", self.pages_per_unit.map(|pages| pages.to_string())),
             ("output.captioned_only", on(self.captioned_only)),
             ("output.dedup", on(self.dedup)),
-            ("output.compat", self.compat.as_ref().map(text)),
-            ("net.allow", list(&self.allow)),
-            ("manners.contact", self.contact.as_ref().map(text)),
+            ("output.compat", self.compat.as_deref().map(text)),
+            ("net.allow", texts(&self.allow)),
+            ("manners.contact", self.contact.as_deref().map(text)),
             ("manners.robots", self.no_robots.then(|| "false".to_owned())),
             ("run.threads", self.threads.map(|threads| threads.to_string())),
         ];
-        let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
-        flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect()
+        sets(flags, &self.common)
     }
 }
 

@@ -9,7 +9,7 @@ use pipeline::unit::{RunOptions, Selection};
 use pipeline::{Result, interrupt, settings};
 use serde_json::json;
 
-use crate::args::{is_toml, text};
+use crate::args::{is_toml, sets, text};
 use crate::commands::record;
 use crate::stage;
 
@@ -76,10 +76,7 @@ impl Filter {
             ("language_model", self.language_model.as_deref().map(text)),
             ("threads", self.threads.map(|n| n.to_string())),
         ];
-        let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
-        let sets: Vec<String> =
-            flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect();
-        settings::load(file, &sets)
+        settings::load(file, &sets(flags, &self.common))
     }
 }
 

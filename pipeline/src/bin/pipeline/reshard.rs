@@ -9,7 +9,7 @@ use pipeline::unit::{RunOptions, Selection};
 use pipeline::{Result, interrupt, settings};
 use serde_json::json;
 
-use crate::args::is_toml;
+use crate::args::{is_toml, sets, text, texts};
 use crate::commands::record;
 
 /// `pipeline reshard`.
@@ -94,35 +94,30 @@ impl Reshard {
 
     /// The flags as settings, then the `--set`s, which win.
     fn sets(&self) -> Vec<String> {
-        let text = |value: &Option<String>| {
-            value.as_ref().map(|value| toml::Value::from(value.as_str()).to_string())
-        };
-        let list =
-            |values: &[String]| (!values.is_empty()).then(|| toml::Value::from(values.to_vec()).to_string());
+        let named = |value: &Option<String>| value.as_deref().map(text);
         let on = |flag: bool| flag.then(|| "true".to_owned());
         let inputs = self.config_file().is_none().then_some(self.input.as_slice());
         let order = if self.shuffle { Some("shuffle") } else { (!self.sort.is_empty()).then_some("sort") };
         let flags = [
             ("seed", self.seed.map(|seed| seed.to_string())),
-            ("input.paths", inputs.and_then(list)),
-            ("subset.keep", text(&self.keep)),
-            ("subset.drop", text(&self.drop)),
-            ("subset.column", text(&self.on)),
-            ("subset.list_column", text(&self.list_column)),
+            ("input.paths", inputs.and_then(texts)),
+            ("subset.keep", named(&self.keep)),
+            ("subset.drop", named(&self.drop)),
+            ("subset.column", named(&self.on)),
+            ("subset.list_column", named(&self.list_column)),
             ("subset.repeat", on(self.repeat)),
-            ("split.sides", list(&self.split)),
-            ("split.by", text(&self.by)),
+            ("split.sides", texts(&self.split)),
+            ("split.by", named(&self.by)),
             ("order.kind", order.map(str::to_owned)),
-            ("order.by", list(&self.sort)),
+            ("order.by", texts(&self.sort)),
             ("order.descending", on(self.descending)),
-            ("output.path", text(&self.out)),
+            ("output.path", named(&self.out)),
             ("output.rows_per_unit", self.rows_per_unit.map(|rows| rows.to_string())),
             ("output.rekey", on(self.rekey)),
             ("run.threads", self.threads.map(|threads| threads.to_string())),
-            ("run.temp", text(&self.temp)),
+            ("run.temp", named(&self.temp)),
         ];
-        let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
-        flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect()
+        sets(flags, &self.common)
     }
 }
 

@@ -12,7 +12,7 @@ use pipeline::unit::{RunOptions, Selection, StageSummary};
 use pipeline::{Result, interrupt, settings};
 use serde_json::json;
 
-use crate::args::is_toml;
+use crate::args::{is_toml, sets, text};
 use crate::commands::record;
 
 /// `pipeline score`.
@@ -64,7 +64,6 @@ impl Score {
 
     /// The flags as settings, then the `--set`s, which win.
     fn sets(&self) -> Vec<String> {
-        let text = |value: &str| toml::Value::from(value).to_string();
         let named = |value: &Option<String>| value.as_deref().map(text);
         let input = self.config_file().is_none().then(|| text(&self.input));
         let both = self.clip_image.is_some() && self.clip_text.is_some();
@@ -87,8 +86,7 @@ impl Score {
             ("output.path", named(&self.out)),
             ("run.threads", self.threads.map(|threads| threads.to_string())),
         ];
-        let set = |(key, value): (&str, Option<String>)| value.map(|value| format!("{key}={value}"));
-        flags.into_iter().filter_map(set).chain(self.common.sets.iter().cloned()).collect()
+        sets(flags, &self.common)
     }
 }
 

@@ -98,6 +98,25 @@ fn split(attributes: &str) -> Result<Vec<(&str, &str)>, String> {
     Ok(pairs)
 }
 
+/// Texts that are counted, and are all this one.
+fn counted(text: &str) -> Counted {
+    Counted { rows: 2, different: 9, top: vec![Count { value: text.to_owned(), rows: 2 }] }
+}
+
+/// Failures of hosts and rules of this name.
+fn failures_of(text: &str) -> Failures {
+    Failures {
+        folder: text.to_owned(),
+        rows: 3,
+        pictures: 1,
+        reasons: vec![FailureReason { code: text.to_owned(), text: None, rows: 2 }],
+        hosts: 2,
+        worst: vec![Host { host: text.to_owned(), rows: 3, pictures: 1, reason: text.to_owned() }],
+        opt_outs: [(text.to_owned(), 1)].into(),
+        rules: counted(text),
+    }
+}
+
 /// A card whose every foreign text is this one.
 fn card_of(text: &str) -> Card {
     let sample = |by: Option<&str>| Sample {
@@ -110,8 +129,6 @@ fn card_of(text: &str) -> Card {
         thumbnail: Some(Thumbnail { width: 4, height: 3, jpeg: vec![1, 2, 3] }),
         stands_in: by.map(|_| Thumbnail { width: 4, height: 3, jpeg: vec![1, 2, 3] }),
     };
-    let counted =
-        || Some(Counted { rows: 2, different: 9, top: vec![Count { value: text.to_owned(), rows: 2 }] });
     let stop = Stop {
         name: text.to_owned(),
         maker: Maker::Filter,
@@ -126,7 +143,7 @@ fn card_of(text: &str) -> Card {
         pictures: Some(1),
         removed: vec![Removed { by: text.to_owned(), rows: 1, only: Some(1) }],
     };
-    let repeated = counted().unwrap();
+    let repeated = counted(text);
     let captions =
         Captions { rows: 2, characters: None, words: None, languages: Languages::default(), repeated };
     let contents = Contents {
@@ -136,19 +153,9 @@ fn card_of(text: &str) -> Card {
         original: None,
         picture_bytes: None,
         captions: Some(captions),
-        domains: counted(),
-        licences: counted(),
-        page_languages: counted(),
-    };
-    let failures = Failures {
-        folder: text.to_owned(),
-        rows: 3,
-        pictures: 1,
-        reasons: vec![FailureReason { code: text.to_owned(), text: None, rows: 2 }],
-        hosts: 2,
-        worst: vec![Host { host: text.to_owned(), rows: 3, pictures: 1, reason: text.to_owned() }],
-        opt_outs: [(text.to_owned(), 1)].into(),
-        rules: counted().unwrap(),
+        domains: Some(counted(text)),
+        licences: Some(counted(text)),
+        page_languages: Some(counted(text)),
     };
     Card {
         title: text.to_owned(),
@@ -156,7 +163,7 @@ fn card_of(text: &str) -> Card {
         seed: 0,
         road: vec![stop],
         contents: Some(contents),
-        failures: Some(failures),
+        failures: Some(failures_of(text)),
         clusters: Some(Clusters {
             folder: text.to_owned(),
             clusters: 1,
@@ -224,18 +231,20 @@ proptest! {
     }
 }
 
-#[test]
-fn the_road_and_the_failures_on_the_page() {
+/// A section of the page of the whole road, a line for each element.
+fn part(id: &str) -> String {
     let mut card = whole_road().card(&["unique"]);
     card.road.iter_mut().for_each(|stop| stop.bytes = 25_600);
     let page = page(&card);
-    let part = |id: &str| {
-        let (_, body) = page.split_once(&format!("<section id=\"{id}\">")).unwrap();
-        let (body, _) = body.split_once("</section>").unwrap();
-        ["<h", "<p", "<ol", "<li", "<div", "<table", "<tr", "<th s", "<td"]
-            .iter()
-            .fold(body.to_owned(), |body, tag| body.replace(tag, &format!("\n{tag}")))
-    };
+    let (_, body) = page.split_once(&format!("<section id=\"{id}\">")).unwrap();
+    let (body, _) = body.split_once("</section>").unwrap();
+    ["<h", "<p", "<ol", "<li", "<div", "<table", "<tr", "<th s", "<td"]
+        .iter()
+        .fold(body.to_owned(), |body, tag| body.replace(tag, &format!("\n{tag}")))
+}
+
+#[test]
+fn the_road_on_the_page() {
     insta::assert_snapshot!(part("road").split("<li>").nth(2).unwrap(), @r#"
 
     <h3>Rows removed by rules <small>folder <bdi>clean</bdi></small></h3>
@@ -253,6 +262,10 @@ fn the_road_and_the_failures_on_the_page() {
     <td class="number">1</td>
     <td class="number">8.3%</td></tr></tbody></table></li>
     "#);
+}
+
+#[test]
+fn the_failures_on_the_page() {
     insta::assert_snapshot!(part("failures"), @r#"
 
     <h2>Links without a picture</h2>
@@ -301,6 +314,10 @@ fn the_road_and_the_failures_on_the_page() {
     <td class="number">10 ms</td>
     <td class="number">92 ms</td></tr></tbody></table>
     "#);
+}
+
+#[test]
+fn the_duplicates_on_the_page() {
     insta::assert_snapshot!(part("duplicates").split("<h3>").next().unwrap(), @r#"
 
     <h2>Duplicates</h2>
