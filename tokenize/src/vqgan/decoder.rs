@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::VqGanConfig;
 use super::attention::AttnBlock;
-use super::encoder::{Middle, run_level};
+use super::encoder::{Middle, in_parts, run_level};
 use super::layers::{Norm, Upsample, conv3x3};
 use super::resnet::ResnetBlock;
 use crate::fused;
@@ -63,7 +63,7 @@ impl Decoder {
     /// # Shapes
     /// `[b, z_channels, h, w]` → pixels around [-1, 1] `[b, 3, h·f, w·f]`
     pub fn forward(&self, z: Tensor<4>) -> Tensor<4> {
-        self.draw(self.features(z))
+        self.levels(z, |x| self.draw(self.norm_out.forward_swish(x)))
     }
 
     /// The last convolution, on what [`Self::features`] gives.
@@ -73,14 +73,26 @@ impl Decoder {
 
     /// What the last convolution sees; the adversarial weight is computed at that layer.
     pub fn features(&self, z: Tensor<4>) -> Tensor<4> {
+        self.levels(z, |x| self.norm_out.forward_swish(x))
+    }
+
+    /// All levels, then `end`.
+    fn levels(&self, z: Tensor<4>, end: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
         let mut x = self.mid.forward(fused::conv3x3(z, &self.conv_in));
-        for level in self.up.iter().rev() {
-            x = run_level(&level.block, &level.attn, x);
-            if let Some(upsample) = &level.upsample {
-                x = upsample.forward(x);
-            }
+        for (i, level) in self.up.iter().enumerate().rev() {
+            let [_, _, h, w] = x.dims();
+            let channels = level.block.last().map_or(1, ResnetBlock::channels_out);
+            let pixels = if level.upsample.is_some() { 4 * h * w } else { h * w };
+            x = in_parts(x, channels * pixels, |x| {
+                let x = run_level(&level.block, &level.attn, x);
+                let x = match &level.upsample {
+                    Some(upsample) => upsample.forward(x),
+                    None => x,
+                };
+                if i == 0 { end(x) } else { x }
+            });
         }
-        self.norm_out.forward_swish(x)
+        x
     }
 
     /// The last convolution's parameters.

@@ -64,6 +64,19 @@ pub(super) fn run_level(blocks: &[ResnetBlock], attn: &[AttnBlock], mut x: Tenso
     x
 }
 
+/// Bytes of a feature map that the caches can hold and that the allocator hands out again: fresh memory must be cleared.
+const PART: usize = 16 << 20;
+
+/// `f` on a few pictures at a time, so that a map of `values` per picture stays small. Only without gradients on the
+/// processor: a tape keeps everything anyway.
+pub(super) fn in_parts(x: Tensor<4>, values: usize, f: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
+    let pictures = (PART / (4 * values.max(1))).max(1);
+    if x.dims()[0] <= pictures || !fused::is_plain_cpu(&x.device()) {
+        return f(x);
+    }
+    Tensor::cat(x.split(pictures, 0).into_iter().map(f).collect(), 0)
+}
+
 /// Pixels to latents.
 #[derive(Module, Debug)]
 pub struct Encoder {
@@ -126,12 +139,18 @@ impl Encoder {
     /// # Shapes
     /// pixels in [-1, 1] `[b, 3, h, w]` → `[b, z_channels, h/f, w/f]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let mut x = fused::conv3x3(x, &self.conv_in);
-        for level in &self.down {
-            x = run_level(&level.block, &level.attn, x);
-            if let Some(downsample) = &level.downsample {
-                x = downsample.forward(x);
-            }
+        let mut x = x;
+        for (i, level) in self.down.iter().enumerate() {
+            let [_, _, h, w] = x.dims();
+            let channels = level.block.last().map_or(1, ResnetBlock::channels_out);
+            x = in_parts(x, channels * h * w, |x| {
+                let x = if i == 0 { fused::conv3x3(x, &self.conv_in) } else { x };
+                let x = run_level(&level.block, &level.attn, x);
+                match &level.downsample {
+                    Some(downsample) => downsample.forward(x),
+                    None => x,
+                }
+            });
         }
         fused::conv3x3(self.norm_out.forward_swish(self.mid.forward(x)), &self.conv_out)
     }

@@ -24,6 +24,8 @@ pub use encoder::Encoder;
 pub use quantize::Quantizer;
 pub use weights::Precision;
 
+use crate::fused;
+
 /// Encoder, quantiser and decoder with the two 1×1 convolutions around the codebook.
 #[derive(Module, Debug)]
 pub struct VqGan {
@@ -51,7 +53,7 @@ impl VqGan {
             Some(f) => tile::join(self.encoder.forward(tile::cut(pixels, f)), [h / f, w / f]),
             None => self.encoder.forward(pixels),
         };
-        self.quant_conv.forward(latents)
+        fused::conv1x1(latents, &self.quant_conv)
     }
 
     /// Deterministic codes of a batch of pictures.
@@ -75,11 +77,11 @@ impl VqGan {
     /// # Shapes
     /// `[b, embed_dim, h, w]` → pixels around [-1, 1] `[b, 3, h·f, w·f]`, not clamped
     pub fn decode_latents(&self, quantized: Tensor<4>) -> Tensor<4> {
-        self.decoder.forward(self.post_quant_conv.forward(quantized))
+        self.decoder.forward(fused::conv1x1(quantized, &self.post_quant_conv))
     }
 
     /// [`Decoder::features`] of quantised latents.
     pub fn decode_features(&self, quantized: Tensor<4>) -> Tensor<4> {
-        self.decoder.features(self.post_quant_conv.forward(quantized))
+        self.decoder.features(fused::conv1x1(quantized, &self.post_quant_conv))
     }
 }

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::layers::conv1x1;
 use super::{QuantizerKind, VqGanConfig};
+use crate::fused;
 
 /// The codebook, under taming's names: `embedding` (VQ) or `proj` and `embed` (Gumbel).
 #[derive(Module, Debug)]
@@ -68,12 +69,14 @@ impl Quantizer {
     /// # Shapes
     /// `[b, embed_dim, h, w]` → `[b, h, w]`
     pub fn codes(&self, z: Tensor<4>) -> Tensor<3, Int> {
-        let [b, c, h, w] = z.dims();
+        let [b, _, h, w] = z.dims();
         if let Some(logits) = self.logits(z.clone()) {
             return logits.argmax(1).reshape([b, h, w]);
         }
-        let rows = z.permute([0, 2, 3, 1]).reshape([b * h * w, c]);
-        nearest(rows, self.embedding.as_ref().map(|table| table.weight.val())).reshape([b, h, w])
+        match &self.embedding {
+            Some(table) => fused::nearest(z, table.weight.val()),
+            None => Tensor::zeros([b, h, w], &z.device()),
+        }
     }
 
     /// Codebook rows of `codes`.
@@ -91,16 +94,4 @@ impl Quantizer {
             None => Tensor::zeros([b, 1, h, w], &codes.device()),
         }
     }
-}
-
-/// Index of the nearest codebook row: argmin of |e|² − 2·z·e (|z|² does not change it).
-fn nearest(rows: Tensor<2>, codebook: Option<Tensor<2>>) -> Tensor<1, Int> {
-    let n = rows.dims()[0];
-    let Some(codebook) = codebook else {
-        return Tensor::zeros([n], &rows.device());
-    };
-    let entries = codebook.dims()[0];
-    let norms = codebook.clone().powi_scalar(2).sum_dim(1).reshape([1, entries]);
-    let distance = norms - rows.matmul(codebook.transpose()).mul_scalar(2.0);
-    distance.argmin(1).reshape([n])
 }
