@@ -11,6 +11,7 @@ use burn::tensor::ops::ConvOptions;
 
 use super::halving::Halving;
 use super::pointwise::Pointwise;
+use super::product::LANES;
 use super::strips::{self, Size};
 use super::{conv3x3, group_norm, upsample};
 
@@ -74,8 +75,9 @@ impl CodecOps for Flex {
 
     fn conv1x1(x: Cpu, weight: Cpu, bias: Cpu) -> Cpu {
         let [batch, channels_in, height, width] = dims(&x);
-        let row = [1, height * width];
-        let size = Size { batch, channels_in, channels_out: dims(&weight)[0], from: row, to: row };
+        // Strips must not end short: a plane of another width is one long row.
+        let side = if width.is_multiple_of(LANES) { [height, width] } else { [1, height * width] };
+        let size = Size { batch, channels_in, channels_out: dims(&weight)[0], from: side, to: side };
         let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
         let y = strips::forward::<Pointwise>(&size, x.storage(), weight.storage(), Some(bias.storage()));
         tensor(y, [batch, size.channels_out, height, width])

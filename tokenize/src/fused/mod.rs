@@ -181,7 +181,7 @@ fn upsample2x_reference(x: Tensor<4>) -> Tensor<4> {
 mod tests {
     use burn::nn::PaddingConfig2d;
     use burn::nn::conv::Conv2dConfig;
-    use burn::tensor::{Distribution, Tolerance};
+    use burn::tensor::{DType, Distribution, Tolerance};
     use proptest::prelude::*;
 
     use super::*;
@@ -223,7 +223,8 @@ mod tests {
         let device = Device::flex();
         let codebook = Tensor::<2>::from_floats([[3.0], [1.0], [1.0], [0.0], [1.0]], &device);
         let z = Tensor::<4>::from_floats([[[[0.9, -7.0, 40.0]]]], &device);
-        assert_eq!(nearest(z, codebook).into_data().to_vec::<i64>().unwrap(), [1, 3, 0]);
+        let codes = nearest(z, codebook).into_data().convert_dtype(DType::I64);
+        assert_eq!(codes.as_slice::<i64>().unwrap(), [1, 3, 0]);
     }
 
     /// The same values for the parts of a batch and for any number of threads, to the last bit.

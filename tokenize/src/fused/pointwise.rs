@@ -1,4 +1,4 @@
-//! 1×1 convolution: one product over the channels. Its planes are one long row.
+//! 1×1 convolution: one product over the channels.
 
 use wide::f32x8;
 
@@ -21,11 +21,12 @@ impl Scheme for Pointwise {
     }
 
     #[inline(always)]
-    fn gather(plane: &Plane<'_>, _: usize, x: usize, mut put: impl FnMut(usize, usize, f32x8)) {
+    fn gather(plane: &Plane<'_>, y: usize, x: usize, mut put: impl FnMut(usize, usize, f32x8)) {
+        let row = &plane.values[y * plane.width..][..plane.width];
         let mut pixels = [0.0; LANES];
-        match plane.values[x..].first_chunk() {
+        match row[x..].first_chunk() {
             Some(whole) => pixels = *whole,
-            None => pixels[..plane.width - x].copy_from_slice(&plane.values[x..]),
+            None => pixels[..plane.width - x].copy_from_slice(&row[x..]),
         }
         put(0, 0, f32x8::new(pixels));
     }

@@ -16,8 +16,8 @@ use super::product::{Block, COLUMNS, LANES, Panel, ROWS, Tile, VECTORS, lanes, l
 const PANELS: usize = 2;
 /// Length of the shared side that a register tile runs over at once: a panel of so many rows fits the first-level cache.
 const DEPTH: usize = 256;
-/// Tasks that a call is split into where it can be.
-const TASKS: usize = 8;
+/// Tasks per thread that a call is split into where it can be.
+const TASKS: usize = 4;
 /// Fewest output channels of a task: each task gathers the pixels again.
 const CHANNELS: usize = 64;
 
@@ -118,7 +118,8 @@ impl Split {
         // So many rows that the strips of a task fill its panels.
         let strips = PANELS * VECTORS;
         let rows = strips / common_divisor(strips, across);
-        let groups = TASKS.div_ceil((size.batch * down).div_ceil(rows));
+        let wanted = TASKS * rayon::current_num_threads();
+        let groups = wanted.div_ceil((size.batch * down).div_ceil(rows));
         let channels = size.channels_out.div_ceil(groups).max(CHANNELS).next_multiple_of(ROWS);
         Self { down, across, rows, channels: channels.min(size.channels_out.next_multiple_of(ROWS)) }
     }

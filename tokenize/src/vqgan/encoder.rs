@@ -138,8 +138,7 @@ impl Encoder {
 
     /// # Shapes
     /// pixels in [-1, 1] `[b, 3, h, w]` → `[b, z_channels, h/f, w/f]`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let mut x = x;
+    pub fn forward(&self, mut x: Tensor<4>) -> Tensor<4> {
         for (i, level) in self.down.iter().enumerate() {
             let [_, _, h, w] = x.dims();
             let channels = level.block.last().map_or(1, ResnetBlock::channels_out);
