@@ -9,8 +9,9 @@ mod decoder;
 mod encoder;
 mod files;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor};
 
@@ -32,39 +33,48 @@ const BLOCKS: usize = 2;
 /// Side of the square that the published model was trained on.
 const RESOLUTION: usize = 256;
 
-/// Both halves of the model.
+/// Both halves under the names that [`Dvae::checkpoint`] gives them.
+#[derive(Module, Debug)]
+struct Halves {
+    encoder: Encoder,
+    decoder: Decoder,
+}
+
+/// The codec.
 #[derive(Debug)]
 pub struct Dvae {
-    /// Pixels to logits of codes.
-    pub encoder: Encoder,
-    /// Codes to pixels.
-    pub decoder: Decoder,
+    halves: Halves,
     config: DvaeConfig,
     preprocess: Preprocess,
-    files: [PathBuf; 2],
 }
 
 impl Dvae {
-    /// Whether a checkpoint with these keys is one half of this model.
+    /// Whether a checkpoint with these keys is this model, or one half of it.
     pub fn recognise<'a>(keys: impl IntoIterator<Item = &'a str>) -> bool {
-        keys.into_iter().any(|key| key == "blocks.group_1.block_1.res_path.conv_1.w")
+        keys.into_iter().any(|key| key.ends_with("blocks.group_1.block_1.res_path.conv_1.w"))
     }
 
-    /// Both halves from a folder with `encoder.*` and `decoder.*`, or from one of the two files (see [`files`]).
+    /// The checkpoint of both halves, from a folder with `encoder.*` and `decoder.*` or from one of these files (see
+    /// [`files`]).
     ///
     /// # Errors
-    /// A half that is missing, halves that do not belong together, weights that do not fit, key by key.
-    pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        let files = files(path)?;
-        let [encoder, decoder] = [Checkpoint::open(&files[0])?, Checkpoint::open(&files[1])?];
-        let config = DvaeConfig::of(&encoder, &decoder)?;
-        Ok(Self {
-            encoder: encoder.fill(Encoder::new(&config, device), published)?,
-            decoder: decoder.fill(Decoder::new(&config, device), published)?,
-            config,
-            preprocess: Preprocess::openai(RESOLUTION),
-            files,
-        })
+    /// A half that is missing, or that is no checkpoint.
+    pub fn checkpoint(path: &Path) -> Result<Checkpoint> {
+        let [encoder, decoder] = files(path)?;
+        let parts =
+            vec![("encoder", Checkpoint::open(&encoder)?), ("decoder", Checkpoint::open(&decoder)?)];
+        Ok(Checkpoint::joined(path, parts))
+    }
+
+    /// The model of a [`Self::checkpoint`].
+    ///
+    /// # Errors
+    /// Halves that do not belong together; weights that do not fit, key by key.
+    pub fn open(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+        let config = DvaeConfig::of(checkpoint)?;
+        let halves = Halves { encoder: Encoder::new(&config, device), decoder: Decoder::new(&config, device) };
+        let halves = checkpoint.clone().renamed(|key| Some(name(key))).fill(halves)?;
+        Ok(Self { halves, config, preprocess: Preprocess::openai(RESOLUTION) })
     }
 
     /// Deterministic codes: the largest logit, as OpenAI's notebook takes it (no Gumbel noise).
@@ -72,17 +82,27 @@ impl Dvae {
     /// # Shapes
     /// pixels in the range of [`Self::preprocess`] `[b, 3, h, w]` → `[b, h/8, w/8]`
     pub fn encode(&self, pixels: Tensor<4>) -> Tensor<3, Int> {
-        let logits = self.encoder.forward(pixels);
+        let logits = self.halves.encoder.forward(pixels);
         let [b, _, h, w] = logits.dims();
         logits.argmax(1).reshape([b, h, w])
     }
 
-    /// Pictures of a batch of codes: the mean of the logit-Laplace distribution of every pixel.
+    /// Pictures of a batch of codes: the median of the logit-Laplace distribution of every value.
     ///
     /// # Shapes
     /// `[b, h, w]` → pixels around the range of [`Self::preprocess`] `[b, 3, 8·h, 8·w]`, not clamped
     pub fn decode(&self, codes: Tensor<3, Int>) -> Tensor<4> {
-        sigmoid(self.decoder.forward(codes).narrow(1, 0, 3))
+        sigmoid(self.halves.decoder.forward(codes).narrow(1, 0, 3))
+    }
+
+    /// Pixels to logits of codes.
+    pub fn encoder(&self) -> &Encoder {
+        &self.halves.encoder
+    }
+
+    /// Codes to pixels.
+    pub fn decoder(&self) -> &Decoder {
+        &self.halves.decoder
     }
 
     /// Pixels per code side.
@@ -99,18 +119,16 @@ impl Dvae {
     pub fn preprocess(&self) -> &Preprocess {
         &self.preprocess
     }
+}
 
-    /// The files of the encoder and of the decoder.
-    pub fn files(&self) -> &[PathBuf; 2] {
-        &self.files
+/// Our name of a published parameter.
+fn name(published: &str) -> String {
+    match published.rsplit_once('.') {
+        Some((layer, "w")) => format!("{layer}.weight"),
+        Some((layer, "b")) => format!("{layer}.bias"),
+        _ => published.to_owned(),
     }
 }
 
-/// The published name of a parameter.
-fn published(key: &str) -> String {
-    match key.rsplit_once('.') {
-        Some((layer, "weight")) => format!("{layer}.w"),
-        Some((layer, "bias")) => format!("{layer}.b"),
-        _ => key.to_owned(),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! The shape of a LlamaGen codec, read from its weights.
 
+use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::vqgan::{QuantizerKind, VqGanConfig};
-use crate::{Error, Result};
 
 use super::RESOLUTION;
 
@@ -14,10 +14,7 @@ use super::RESOLUTION;
 pub fn config(checkpoint: &Checkpoint) -> Result<VqGanConfig> {
     let size = |key: &str, axis: usize| {
         let found = checkpoint.shape(key).and_then(|shape| shape.get(axis).copied());
-        found.ok_or_else(|| Error::Checkpoint {
-            path: checkpoint.path().to_owned(),
-            why: format!("not a LlamaGen codec: {key} is missing or has too few dimensions"),
-        })
+        found.ok_or_else(|| checkpoint.fault(format!("{key} is missing or has too few dimensions")))
     };
     let ch = size("encoder.conv_in.weight", 0)?;
     let count = |key: &dyn Fn(usize) -> String| (0..).take_while(|i| checkpoint.shape(&key(*i)).is_some()).count();

@@ -18,6 +18,10 @@ use crate::vqgan::{VqGan, VqGanConfig};
 /// Side of the square that the published models were trained on.
 const RESOLUTION: usize = 256;
 
+/// A key that no other codec has. The published programs (`extract_codes_c2i.py`, `sample_c2i.py`) take the weights under
+/// `model`, not the running average `ema` beside it; so does [`Checkpoint::below`].
+const ANCHOR: &str = "encoder.conv_blocks.0.res.0.conv1.weight";
+
 /// Shortest length that a vector is divided by (the default of torch's `F.normalize`).
 const EPSILON: f64 = 1e-12;
 
@@ -33,7 +37,7 @@ pub struct LlamaGen {
 impl LlamaGen {
     /// Whether a checkpoint with these keys is this model.
     pub fn recognise<'a>(keys: impl IntoIterator<Item = &'a str>) -> bool {
-        keys.into_iter().any(|key| key.starts_with("encoder.conv_blocks."))
+        keys.into_iter().any(|key| key.ends_with(ANCHOR))
     }
 
     /// The model of a checkpoint (`vq_ds8_c2i.pt`, `vq_ds16_c2i.pt`, …).
@@ -41,9 +45,11 @@ impl LlamaGen {
     /// # Errors
     /// Shapes that are no such model; weights that do not fit, key by key.
     pub fn open(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
-        let config = config(checkpoint)?;
+        let found = checkpoint.below(ANCHOR);
+        let checkpoint = found.ok_or_else(|| checkpoint.fault(format!("not a LlamaGen codec: no {ANCHOR}")))?;
+        let config = config(&checkpoint)?;
         let levels = config.ch_mult.len();
-        let mut model = checkpoint.fill(config.init(device)?, |key| names::published(key, levels))?;
+        let mut model = checkpoint.renamed(|key| names::name(key, levels)).fill(config.init(device)?)?;
         let rows = model.quantize.codebook().map(|rows| unit(rows.val(), 1));
         if let Some(rows) = rows {
             model.quantize = model.quantize.with_codebook(rows);
@@ -109,3 +115,6 @@ fn unit<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
     let length = x.clone().powi_scalar(2).sum_dim(dim).sqrt().clamp_min(EPSILON);
     x / length
 }
+
+#[cfg(test)]
+mod tests;
