@@ -34,7 +34,9 @@ pub(super) fn find(path: &Path) -> Option<PathBuf> {
 fn is_palette(path: &Path) -> bool {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("npy") => true,
-        Some("json") => std::fs::read(path).is_ok_and(|bytes| Processor::read(&bytes).is_ok_and(|p| p.clusters.is_some())),
+        Some("json") => {
+            std::fs::read(path).is_ok_and(|bytes| Processor::read(&bytes).is_ok_and(|p| p.clusters.is_some()))
+        }
         Some("safetensors") => std::fs::read(path)
             .is_ok_and(|bytes| SafeTensors::deserialize(&bytes).is_ok_and(|file| file.names() == [NAME])),
         _ => false,
@@ -92,15 +94,20 @@ fn from_json(bytes: &[u8]) -> Read<Clusters> {
         None | Some(2) => Filter::Bilinear,
         Some(1) => Filter::Lanczos,
         Some(3) => Filter::Bicubic,
-        Some(other) => return Err(format!("resample: {other}; known are 1 (Lanczos), 2 (bilinear), 3 (bicubic)")),
+        Some(other) => {
+            return Err(format!("resample: {other}; known are 1 (Lanczos), 2 (bilinear), 3 (bicubic)"));
+        }
     };
     let clusters = build(&processor.clusters.unwrap_or_default(), side)?;
     Ok(Clusters { preprocess: Preprocess { filter, ..clusters.preprocess }, ..clusters })
 }
 
 fn from_numpy(bytes: &[u8]) -> Read<Clusters> {
-    let damaged = || "no array of [colours, 3] in little-endian f32 or f64, as numpy.save writes it".to_owned();
-    let [1 | 2 | 3, _, rest @ ..] = bytes.strip_prefix(NUMPY).ok_or_else(damaged)? else { return Err(damaged()) };
+    let damaged =
+        || "no array of [colours, 3] in little-endian f32 or f64, as numpy.save writes it".to_owned();
+    let [1 | 2 | 3, _, rest @ ..] = bytes.strip_prefix(NUMPY).ok_or_else(damaged)? else {
+        return Err(damaged());
+    };
     // The header's length has two bytes in version 1, four later.
     let wide = bytes[NUMPY.len()] > 1;
     let (length, rest) = if wide {
@@ -113,7 +120,9 @@ fn from_numpy(bytes: &[u8]) -> Read<Clusters> {
     let header: String = String::from_utf8_lossy(header).split_whitespace().collect();
     let floats = match () {
         () if header.contains("'descr':'<f4'") => floats(data),
-        () if header.contains("'descr':'<f8'") => data.as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)).collect(),
+        () if header.contains("'descr':'<f8'") => {
+            data.as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)).collect()
+        }
         () => return Err(damaged()),
     };
     let rows = floats.len() / 3;
@@ -147,7 +156,8 @@ fn floats(bytes: &[u8]) -> Vec<f64> {
 
 pub(super) fn save(clusters: &Clusters, path: &Path, about: Value) -> Result<()> {
     let colours = clusters.colours();
-    let data: Vec<u8> = colours.as_flattened().iter().flat_map(|value| (*value as f32).to_le_bytes()).collect();
+    let data: Vec<u8> =
+        colours.as_flattened().iter().flat_map(|value| (*value as f32).to_le_bytes()).collect();
     let bytes = if path.extension().is_some_and(|ending| ending == "npy") {
         numpy(colours.len(), &data)
     } else {
@@ -157,7 +167,10 @@ pub(super) fn save(clusters: &Clusters, path: &Path, about: Value) -> Result<()>
         }
         // One key: several would be written in an order of their own each time.
         let metadata = HashMap::from([(NAME.to_owned(), text.to_string())]);
-        let fault = |error: safetensors::SafeTensorError| Error::Checkpoint { path: path.to_owned(), why: error.to_string() };
+        let fault = |error: safetensors::SafeTensorError| Error::Checkpoint {
+            path: path.to_owned(),
+            why: error.to_string(),
+        };
         let view = TensorView::new(Dtype::F32, vec![colours.len(), 3], &data).map_err(fault)?;
         safetensors::serialize([(NAME, view)], Some(metadata)).map_err(fault)?
     };

@@ -61,7 +61,8 @@ impl KMeans {
 pub fn kmeans(colours: &[Counted], config: &KMeansConfig) -> Result<KMeans> {
     check(colours, config)?;
     let first = seeding::centres(colours, config.size, config.seed);
-    let mut nearest = Nearest::new(&first.iter().map(|pixel| mean(pixel.map(u64::from), 1)).collect::<Vec<_>>());
+    let mut nearest =
+        Nearest::new(&first.iter().map(|pixel| mean(pixel.map(u64::from), 1)).collect::<Vec<_>>());
     let mut errors: Vec<f64> = Vec::new();
     loop {
         let assigned = assign(colours, &nearest);
@@ -149,8 +150,10 @@ fn moved(colours: &[Counted], nearest: &Nearest, assigned: &Assigned) -> Vec<Col
 
 /// Colours from the one that adds most to the error; equal ones in their own order.
 fn by_error(colours: &[Counted], nearest: &Nearest) -> Vec<[u8; 3]> {
-    let error = |colour: &Counted| nearest.distance(colour.pixel, nearest.code(colour.pixel)) * colour.count as f64;
-    let mut ranked: Vec<(f64, [u8; 3])> = colours.iter().map(|colour| (error(colour), colour.pixel)).collect();
+    let error =
+        |colour: &Counted| nearest.distance(colour.pixel, nearest.code(colour.pixel)) * colour.count as f64;
+    let mut ranked: Vec<(f64, [u8; 3])> =
+        colours.iter().map(|colour| (error(colour), colour.pixel)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
     ranked.into_iter().map(|(_, pixel)| pixel).collect()
 }

@@ -96,7 +96,9 @@ impl Clusters {
         let mut pixels = Vec::with_capacity(3 * codes.len());
         for code in codes {
             let colour = self.pixels.get(usize::from(*code));
-            pixels.extend(colour.ok_or_else(|| refuse(format!("{code}; there are {} colours", self.pixels.len())))?);
+            pixels.extend(
+                colour.ok_or_else(|| refuse(format!("{code}; there are {} colours", self.pixels.len())))?,
+            );
         }
         let (w, h) = (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0));
         let picture = Picture::new(w, h, pixels);

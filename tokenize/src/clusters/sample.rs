@@ -116,7 +116,8 @@ fn choose(pairs: &Path, options: &Sample, interrupt: &Interrupt) -> Result<Vec<(
     let mut chosen = Vec::new();
     for (path, good) in all {
         let end = before + good.len();
-        let rows: Vec<u64> = std::iter::from_fn(|| picked.next_if(|at| *at < end)).map(|at| good[at - before]).collect();
+        let rows: Vec<u64> =
+            std::iter::from_fn(|| picked.next_if(|at| *at < end)).map(|at| good[at - before]).collect();
         before = end;
         if !rows.is_empty() {
             chosen.push((path, rows));

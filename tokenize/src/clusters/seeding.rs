@@ -35,15 +35,19 @@ pub(super) fn centres(colours: &[Counted], size: usize, seed: u64) -> Vec<[u8; 3
 /// Weights of the chunks, once every colour knows how far the newest centre is.
 fn sums(colours: &[Counted], distances: &mut [u32], newest: Option<[u8; 3]>) -> Vec<u64> {
     let chunks = colours.par_chunks(CHUNK).zip(distances.par_chunks_mut(CHUNK));
-    chunks.map(|(colours, distances)| {
-        let colours = colours.iter().zip(distances);
-        colours.map(|(colour, distance)| {
-            if let Some(centre) = newest {
-                *distance = squared(colour.pixel, centre).min(*distance);
-            }
-            colour.count * u64::from(*distance)
-        }).sum()
-    }).collect()
+    chunks
+        .map(|(colours, distances)| {
+            let colours = colours.iter().zip(distances);
+            colours
+                .map(|(colour, distance)| {
+                    if let Some(centre) = newest {
+                        *distance = squared(colour.pixel, centre).min(*distance);
+                    }
+                    colour.count * u64::from(*distance)
+                })
+                .sum()
+        })
+        .collect()
 }
 
 /// The colour in whose share of the weights `at` falls.

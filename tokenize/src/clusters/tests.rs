@@ -118,7 +118,7 @@ fn the_range_of_the_codec_is_that_of_the_palette() {
     let pictures = pictures(&case());
     let tensor = codec.preprocess().to_tensor(&pictures[..1], &Device::flex()).unwrap();
     let data = tensor.permute([0, 2, 3, 1]).into_data().convert_dtype(DType::F32);
-    let numbers = data.to_vec::<f32>().unwrap();
+    let numbers = data.try_to_vec::<f32>().unwrap();
     let pixels = pictures[0].pixels().as_chunks::<3>().0;
     for (pixel, numbers) in pixels.iter().zip(numbers.as_chunks::<3>().0) {
         assert_eq!(codec.nearest.numbers(*pixel), *numbers);

@@ -60,7 +60,8 @@ impl Block {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let path = &self.res_path;
-        let residual = [&path.conv_1, &path.conv_2, &path.conv_3, &path.conv_4].into_iter().fold(x.clone(), relu_conv);
+        let residual =
+            [&path.conv_1, &path.conv_2, &path.conv_3, &path.conv_4].into_iter().fold(x.clone(), relu_conv);
         let identity = match &self.id_path {
             Some(conv) => conv.forward(x),
             None => x,

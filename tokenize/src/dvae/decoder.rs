@@ -49,11 +49,17 @@ impl Decoder {
     }
 
     /// [`Self::forward`], showing the output of `input` and of every group by its published name.
-    pub fn observed(&self, codes: Tensor<3, Int>, mut see: impl FnMut(&'static str, &Tensor<4>)) -> Tensor<4> {
+    pub fn observed(
+        &self,
+        codes: Tensor<3, Int>,
+        mut see: impl FnMut(&'static str, &Tensor<4>),
+    ) -> Tensor<4> {
         let blocks = &self.blocks;
         let mut x = lookup(&blocks.input, codes);
         see("input", &x);
-        for (name, group) in [("group_1", &blocks.group_1), ("group_2", &blocks.group_2), ("group_3", &blocks.group_3)] {
+        for (name, group) in
+            [("group_1", &blocks.group_1), ("group_2", &blocks.group_2), ("group_3", &blocks.group_3)]
+        {
             x = fused::upsample2x(group.forward(x));
             see(name, &x);
         }

@@ -54,7 +54,9 @@ impl Encoder {
         let blocks = &self.blocks;
         let mut x = blocks.input.forward(pixels);
         see("input", &x);
-        for (name, group) in [("group_1", &blocks.group_1), ("group_2", &blocks.group_2), ("group_3", &blocks.group_3)] {
+        for (name, group) in
+            [("group_1", &blocks.group_1), ("group_2", &blocks.group_2), ("group_3", &blocks.group_3)]
+        {
             x = max_pool2d(group.forward(x), MaxPoolOptions::new([2, 2]));
             see(name, &x);
         }

@@ -25,7 +25,9 @@ pub fn files(path: &Path) -> Result<[PathBuf; 2]> {
     }
     let both = names.map(|name| path.with_file_name(name));
     match both.iter().find(|file| !file.is_file()) {
-        Some(missing) => refuse(format!("the other half of the dVAE is missing: expected {}", missing.display())),
+        Some(missing) => {
+            refuse(format!("the other half of the dVAE is missing: expected {}", missing.display()))
+        }
         None => Ok(both),
     }
 }
@@ -61,7 +63,12 @@ mod tests {
         // In a folder the container without code wins.
         let safe = [put("encoder.safetensors"), put("decoder.safetensors")];
         assert_eq!(files(folder.path()).unwrap(), safe);
-        assert!(files(&put("half.pkl")).unwrap_err().to_string().contains("name its files encoder.* and decoder.*"));
+        assert!(
+            files(&put("half.pkl"))
+                .unwrap_err()
+                .to_string()
+                .contains("name its files encoder.* and decoder.*")
+        );
         assert!(files(&folder.path().join("absent")).is_err());
     }
 }

@@ -61,8 +61,7 @@ impl Dvae {
     /// A half that is missing, or that is no checkpoint.
     pub fn checkpoint(path: &Path) -> Result<Checkpoint> {
         let [encoder, decoder] = files(path)?;
-        let parts =
-            vec![("encoder", Checkpoint::open(&encoder)?), ("decoder", Checkpoint::open(&decoder)?)];
+        let parts = vec![("encoder", Checkpoint::open(&encoder)?), ("decoder", Checkpoint::open(&decoder)?)];
         Ok(Checkpoint::joined(path, parts))
     }
 
@@ -72,7 +71,8 @@ impl Dvae {
     /// Halves that do not belong together; weights that do not fit, key by key.
     pub fn open(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
         let config = DvaeConfig::of(checkpoint)?;
-        let halves = Halves { encoder: Encoder::new(&config, device), decoder: Decoder::new(&config, device) };
+        let halves =
+            Halves { encoder: Encoder::new(&config, device), decoder: Decoder::new(&config, device) };
         let halves = checkpoint.clone().renamed(|key| Some(name(key))).fill(halves)?;
         Ok(Self { halves, config, preprocess: Preprocess::openai(RESOLUTION) })
     }

@@ -17,7 +17,8 @@ pub fn config(checkpoint: &Checkpoint) -> Result<VqGanConfig> {
         found.ok_or_else(|| checkpoint.fault(format!("{key} is missing or has too few dimensions")))
     };
     let ch = size("encoder.conv_in.weight", 0)?;
-    let count = |key: &dyn Fn(usize) -> String| (0..).take_while(|i| checkpoint.shape(&key(*i)).is_some()).count();
+    let count =
+        |key: &dyn Fn(usize) -> String| (0..).take_while(|i| checkpoint.shape(&key(*i)).is_some()).count();
     let levels = count(&|level| format!("encoder.conv_blocks.{level}.res.0.conv1.weight"));
     let ch_mult = (0..levels)
         .map(|level| Ok(size(&format!("encoder.conv_blocks.{level}.res.0.conv1.weight"), 0)? / ch.max(1)))

@@ -46,7 +46,8 @@ impl LlamaGen {
     /// Shapes that are no such model; weights that do not fit, key by key.
     pub fn open(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
         let found = checkpoint.below(ANCHOR);
-        let checkpoint = found.ok_or_else(|| checkpoint.fault(format!("not a LlamaGen codec: no {ANCHOR}")))?;
+        let checkpoint =
+            found.ok_or_else(|| checkpoint.fault(format!("not a LlamaGen codec: no {ANCHOR}")))?;
         let config = config(&checkpoint)?;
         let levels = config.ch_mult.len();
         let mut model = checkpoint.renamed(|key| names::name(key, levels)).fill(config.init(device)?)?;

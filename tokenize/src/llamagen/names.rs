@@ -10,7 +10,13 @@ pub(super) fn name(published: &str, levels: usize) -> Option<String> {
         // Recent codes, for the statistics of training.
         ["quantize", "codebook_used"] => return None,
         [half, "mid", layer @ ("0" | "1" | "2"), ref rest @ ..] => {
-            let layer = if layer == "1" { "attn_1" } else if layer == "0" { "block_1" } else { "block_2" };
+            let layer = if layer == "1" {
+                "attn_1"
+            } else if layer == "0" {
+                "block_1"
+            } else {
+                "block_2"
+            };
             format!("{half}.mid.{layer}.{}", rest.join("."))
         }
         [half @ ("encoder" | "decoder"), "conv_blocks", level, kind, ref rest @ ..] => {

@@ -41,7 +41,7 @@ fn codes_and_pictures_are_the_published_ones() {
     let found = codec.encode(pixels);
     near(&case, "quantized", codec.lookup(found.clone()));
     near(&case, "decoded_raw", codec.decode(found.clone()));
-    let found = found.into_data().convert_dtype(DType::I64).to_vec::<i64>().unwrap();
+    let found = found.into_data().convert_dtype(DType::I64).try_to_vec::<i64>().unwrap();
     assert_eq!(found, case.integers("codes").unwrap().1);
     near(&case, "random_decoded_raw", codec.decode(codes(&case, "random_codes_2x3", [2, 3])));
 }
@@ -72,7 +72,8 @@ fn levels_of_different_width_are_read_from_the_shapes() {
 
 /// LlamaGen's name of a parameter of a model with four levels, written down apart from `names`.
 fn as_published(key: &str) -> String {
-    let mut name = key.replace("mid.block_1", "mid.0").replace("mid.attn_1", "mid.1").replace("mid.block_2", "mid.2");
+    let mut name =
+        key.replace("mid.block_1", "mid.0").replace("mid.attn_1", "mid.1").replace("mid.block_2", "mid.2");
     name = name.replace(".block.", ".res.").replace("encoder.down.", "encoder.conv_blocks.");
     for level in 0..4 {
         name = name.replace(&format!("decoder.up.{level}."), &format!("decoder.conv_blocks.{}.", 3 - level));
@@ -85,10 +86,10 @@ fn rows_and_latents_have_length_one_whatever_the_weights_are() {
     let device = Device::flex();
     let codec = LlamaGen::open(&checkpoint(), &device).unwrap();
     let rows = codec.model().quantize.codebook().unwrap().val();
-    let lengths = rows.powi_scalar(2).sum_dim(1).into_data().to_vec::<f32>().unwrap();
+    let lengths = rows.powi_scalar(2).sum_dim(1).into_data().try_to_vec::<f32>().unwrap();
     assert!(lengths.iter().all(|length| (length - 1.0).abs() < 1e-5));
     // A latent of nothing stays finite.
-    let nothing = unit(Tensor::<2>::zeros([1, 8], &device), 1).into_data().to_vec::<f32>().unwrap();
+    let nothing = unit(Tensor::<2>::zeros([1, 8], &device), 1).into_data().try_to_vec::<f32>().unwrap();
     assert_eq!(nothing, [0.0; 8]);
 }
 
