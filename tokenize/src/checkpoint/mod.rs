@@ -187,8 +187,17 @@ fn read(path: &Path) -> Result<BTreeMap<String, Stored>> {
     Ok(tensors)
 }
 
+/// The identity of files with these contents, as [`Checkpoint::sha256`] gives it.
+pub(crate) fn identity(contents: &[Vec<u8>]) -> String {
+    let hashes: Vec<String> = contents.iter().map(|bytes| hex(Sha256::new_with_prefix(bytes))).collect();
+    match hashes.as_slice() {
+        [single] => single.clone(),
+        several => hex(Sha256::new_with_prefix(several.concat())),
+    }
+}
+
 /// sha256 of a file in hex.
-fn sha256(path: &Path) -> Result<String> {
+pub(crate) fn sha256(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io(path))?);
     loop {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use zip::ZipArchive;
 
-use super::pickle::{self, Bytes, Node, View};
+use super::pickle::{self, Bytes, Heap, Node, Storage, View};
 use super::{Fault, Stored};
 
 /// Largest pickle that is read; that of a checkpoint with 10,000 tensors has 2 MB.
@@ -83,7 +83,7 @@ pub(super) fn open_stream(path: &Path) -> Result<BTreeMap<String, Stored>, Fault
         _ => return Err("the list of storages is missing".to_owned()),
     };
     let start = (head.len() - bytes.0.len()) as u64;
-    let places = places(&mut file, start, &keys, &views)?;
+    let places = places(&mut file, start, &keys, &heap)?;
     Ok(stored(views, Blocks::Stream { file: Mutex::new(file), places }))
 }
 
@@ -92,10 +92,11 @@ fn places(
     file: &mut File,
     mut at: u64,
     keys: &[String],
-    views: &BTreeMap<String, View>,
+    heap: &Heap,
 ) -> Result<HashMap<String, (u64, u64)>, Fault> {
-    let widths: HashMap<&str, usize> =
-        views.values().map(|view| (view.storage.key.as_str(), view.dtype.size())).collect();
+    let width = |storage: &Storage| storage.dtype.map_or(1, |dtype| dtype.size() as u64);
+    let widths: HashMap<&str, u64> =
+        heap.storages().map(|storage| (storage.key.as_str(), width(storage))).collect();
     let end = file.seek(SeekFrom::End(0)).map_err(|error| error.to_string())?;
     let mut places = HashMap::new();
     for key in keys {
@@ -103,9 +104,9 @@ fn places(
         file.seek(SeekFrom::Start(at)).map_err(|error| error.to_string())?;
         file.read_exact(&mut count).map_err(|_| format!("the file is cut off before storage {key}"))?;
         let Some(width) = widths.get(key.as_str()) else {
-            return Err(format!("storage {key} belongs to no tensor, so its length is not known"));
+            return Err(format!("storage {key} is not in the pickle, so its length is not known"));
         };
-        let length = u64::from_le_bytes(count).checked_mul(*width as u64);
+        let length = u64::from_le_bytes(count).checked_mul(*width);
         let next =
             length.and_then(|length| at.checked_add(8)?.checked_add(length)).filter(|next| *next <= end);
         let next = next.ok_or_else(|| format!("the file is cut off in storage {key}"))?;
@@ -159,16 +160,19 @@ fn gather(view: &View, block: &[u8]) -> Result<Vec<u8>, Fault> {
         return Err(format!("a tensor of shape {:?} is larger than any checkpoint's", view.shape));
     }
     let cut_off = || format!("storage {storage} is shorter than its tensor needs");
+    let bytes = |place: usize, elements: usize| {
+        let start = place.checked_mul(width)?;
+        block.get(start..start.checked_add(elements * width)?)
+    };
     if contiguous(&view.shape, &view.strides) {
-        let range =
-            from.checked_mul(width).and_then(|start| Some(start..start.checked_add(elements * width)?));
-        return Ok(range.and_then(|range| block.get(range)).ok_or_else(cut_off)?.to_vec());
+        return bytes(from, elements).map(<[u8]>::to_vec).ok_or_else(cut_off);
     }
     let mut out = Vec::with_capacity(elements * width);
     let mut index = vec![0; view.shape.len()];
     for _ in 0..elements {
-        let place = from + index.iter().zip(&view.strides).map(|(i, stride)| i * stride).sum::<usize>();
-        out.extend_from_slice(block.get(place * width..(place + 1) * width).ok_or_else(cut_off)?);
+        let steps: usize = index.iter().zip(&view.strides).map(|(i, stride)| i * stride).sum();
+        let place = from.checked_add(steps).ok_or_else(cut_off)?;
+        out.extend_from_slice(bytes(place, 1).ok_or_else(cut_off)?);
         for (i, size) in index.iter_mut().zip(&view.shape).rev() {
             *i += 1;
             if *i < *size {

@@ -4,11 +4,11 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::VqGanConfig;
 use super::attention::AttnBlock;
 use super::encoder::{Middle, run_level};
 use super::layers::{Norm, Upsample, conv3x3};
 use super::resnet::ResnetBlock;
+use super::{See, VqGanConfig};
 use crate::fused;
 
 /// One resolution of the decoder.
@@ -30,7 +30,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    pub(super) fn new(config: &VqGanConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &VqGanConfig, drawn: usize, device: &Device) -> Self {
         let levels = config.ch_mult.len();
         let lowest = config.channels(levels - 1);
         let mut channels = lowest;
@@ -56,7 +56,7 @@ impl Decoder {
             mid: Middle::new(lowest, config.groups, device),
             up,
             norm_out: Norm::new(channels, config.groups, device),
-            conv_out: conv3x3(channels, 3, device),
+            conv_out: conv3x3(channels, drawn, device),
         }
     }
 
@@ -73,14 +73,28 @@ impl Decoder {
 
     /// What the last convolution sees; the adversarial weight is computed at that layer.
     pub fn features(&self, z: Tensor<4>) -> Tensor<4> {
-        let mut x = self.mid.forward(fused::conv3x3(z, &self.conv_in));
-        for level in self.up.iter().rev() {
-            x = run_level(&level.block, &level.attn, x);
+        self.norm_out.forward_swish(self.stages(z, &mut |_, _| {}))
+    }
+
+    /// [`Self::forward`]; `see` gets what every stage gives.
+    pub fn observed(&self, z: Tensor<4>, see: See<'_>) -> Tensor<4> {
+        let x = self.stages(z, see);
+        see(format_args!("norm_out"), &self.norm_out.forward(x.clone()));
+        self.draw(self.norm_out.forward_swish(x))
+    }
+
+    fn stages(&self, z: Tensor<4>, see: See<'_>) -> Tensor<4> {
+        let x = fused::conv3x3(z, &self.conv_in);
+        see(format_args!("conv_in"), &x);
+        let mut x = self.mid.observed(x, see);
+        for (i, level) in self.up.iter().enumerate().rev() {
+            x = run_level(&level.block, &level.attn, x, &mut |part, x| see(format_args!("up.{i}.{part}"), x));
             if let Some(upsample) = &level.upsample {
                 x = upsample.forward(x);
+                see(format_args!("up.{i}.upsample"), &x);
             }
         }
-        self.norm_out.forward_swish(x)
+        x
     }
 
     /// The last convolution's parameters.

@@ -4,11 +4,11 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::VqGanConfig;
 use super::attention::AttnBlock;
 use super::layers::{Downsample, Norm, conv3x3};
 use super::resnet::ResnetBlock;
 use super::tile::{LIFT, fold, straight, wire};
+use super::{See, VqGanConfig};
 use crate::fused;
 
 /// The middle tap of a 3×3 kernel.
@@ -48,17 +48,30 @@ impl Middle {
     }
 
     /// `[b, c, h, w]` → `[b, c, h, w]`
-    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.block_2.forward(self.attn_1.forward(self.block_1.forward(x)))
+    pub(super) fn observed(&self, x: Tensor<4>, see: See<'_>) -> Tensor<4> {
+        let x = self.block_1.forward(x);
+        see(format_args!("mid.block_1"), &x);
+        let x = self.attn_1.forward(x);
+        see(format_args!("mid.attn_1"), &x);
+        let x = self.block_2.forward(x);
+        see(format_args!("mid.block_2"), &x);
+        x
     }
 }
 
 /// Residual blocks (each followed by attention where the level has it).
-pub(super) fn run_level(blocks: &[ResnetBlock], attn: &[AttnBlock], mut x: Tensor<4>) -> Tensor<4> {
+pub(super) fn run_level(
+    blocks: &[ResnetBlock],
+    attn: &[AttnBlock],
+    mut x: Tensor<4>,
+    see: See<'_>,
+) -> Tensor<4> {
     for (i, block) in blocks.iter().enumerate() {
         x = block.forward(x);
+        see(format_args!("block.{i}"), &x);
         if let Some(attn) = attn.get(i) {
             x = attn.forward(x);
+            see(format_args!("attn.{i}"), &x);
         }
     }
     x
@@ -126,13 +139,23 @@ impl Encoder {
     /// # Shapes
     /// pixels in [-1, 1] `[b, 3, h, w]` → `[b, z_channels, h/f, w/f]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.observed(x, &mut |_, _| {})
+    }
+
+    /// [`Self::forward`]; `see` gets what every stage gives.
+    pub fn observed(&self, x: Tensor<4>, see: See<'_>) -> Tensor<4> {
         let mut x = fused::conv3x3(x, &self.conv_in);
-        for level in &self.down {
-            x = run_level(&level.block, &level.attn, x);
+        see(format_args!("conv_in"), &x);
+        for (i, level) in self.down.iter().enumerate() {
+            x = run_level(&level.block, &level.attn, x, &mut |part, x| {
+                see(format_args!("down.{i}.{part}"), x)
+            });
             if let Some(downsample) = &level.downsample {
                 x = downsample.forward(x);
+                see(format_args!("down.{i}.downsample"), &x);
             }
         }
-        fused::conv3x3(self.norm_out.forward_swish(self.mid.forward(x)), &self.conv_out)
+        let x = self.mid.observed(x, see);
+        fused::conv3x3(self.norm_out.forward_swish(x), &self.conv_out)
     }
 }

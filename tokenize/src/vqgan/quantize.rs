@@ -93,7 +93,10 @@ impl Quantizer {
     }
 }
 
-/// Index of the nearest codebook row: argmin of |e|² − 2·z·e (|z|² does not change it).
+/// Most distances that are held at once: 64 MB.
+const DISTANCES: usize = 1 << 24;
+
+/// Index of the nearest codebook row: argmin of |e|² − 2·z·e (|z|² does not change it), the lowest of equal ones.
 fn nearest(rows: Tensor<2>, codebook: Option<Tensor<2>>) -> Tensor<1, Int> {
     let n = rows.dims()[0];
     let Some(codebook) = codebook else {
@@ -101,6 +104,47 @@ fn nearest(rows: Tensor<2>, codebook: Option<Tensor<2>>) -> Tensor<1, Int> {
     };
     let entries = codebook.dims()[0];
     let norms = codebook.clone().powi_scalar(2).sum_dim(1).reshape([1, entries]);
-    let distance = norms - rows.matmul(codebook.transpose()).mul_scalar(2.0);
-    distance.argmin(1).reshape([n])
+    let codebook = codebook.transpose();
+    // All pictures of a batch beside 16,384 rows would be gigabytes.
+    let parts = rows.split((DISTANCES / entries.max(1)).max(1), 0).into_iter().map(|rows| {
+        let n = rows.dims()[0];
+        let distance = norms.clone() - rows.matmul(codebook.clone()).mul_scalar(2.0);
+        distance.argmin(1).reshape([n])
+    });
+    Tensor::cat(parts.collect(), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    fn codes(rows: Tensor<2>, codebook: Tensor<2>) -> Vec<i64> {
+        nearest(rows, Some(codebook)).into_data().convert::<i64>().try_to_vec().unwrap()
+    }
+
+    #[test]
+    fn the_lowest_of_equal_rows_is_taken() {
+        let device = Device::flex();
+        let codebook = Tensor::<2>::from_floats([[3.0, 0.0], [1.0, 1.0], [1.0, 1.0], [-1.0, 1.0]], &device);
+        let rows = Tensor::<2>::from_floats([[1.0, 1.0], [0.0, 1.0], [0.0, 5.0]], &device);
+        assert_eq!(codes(rows, codebook.clone()), [1, 1, 1]);
+        // More equal rows than a vector register is wide.
+        let same = Tensor::<2>::ones([1000, 2], &device);
+        assert_eq!(codes(Tensor::ones([1, 2], &device), Tensor::cat(vec![codebook, same], 0)), [1]);
+    }
+
+    #[test]
+    fn chunks_do_not_change_a_code() {
+        let device = Device::flex();
+        // 3 chunks: 8,192 entries × 2,048 rows are 64 MB.
+        let codebook = Tensor::<2>::random([8192, 4], Distribution::Normal(0.0, 1.0), &device);
+        let rows = Tensor::<2>::random([2 * 2048 + 7, 4], Distribution::Normal(0.0, 1.0), &device);
+        let whole = codes(rows.clone(), codebook.clone());
+        assert_eq!(whole.len(), 2 * 2048 + 7);
+        for place in [0, 2047, 2048, 4102] {
+            assert_eq!(codes(rows.clone().narrow(0, place, 1), codebook.clone()), [whole[place]], "{place}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ mod value;
 pub(super) use bytes::Bytes;
 pub(super) use machine::read;
 pub(super) use tree::tensors;
-pub(super) use value::{Node, View};
+pub(super) use value::{Heap, Node, Storage, View};
 
 /// Why a pickle cannot be used, in words.
 pub(super) type Fault = String;

@@ -73,6 +73,14 @@ impl Heap {
         self.0.get(id).unwrap_or(&Node::Other)
     }
 
+    /// All storages that were named, also those of tensors that are no weights.
+    pub(in super::super) fn storages(&self) -> impl Iterator<Item = &Storage> {
+        self.0.iter().filter_map(|node| match node {
+            Node::Storage(storage) => Some(storage),
+            _ => None,
+        })
+    }
+
     pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Node> {
         self.0.get_mut(id)
     }
