@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, in its helpers too")]
 
+#[path = "tokenize/codecs.rs"]
+mod codecs;
 #[path = "tokenize/place.rs"]
 mod place;
 

@@ -1,17 +1,21 @@
 //! Pairs → tokens: image codecs, BPE, token shards, and the tools that look at them.
 //!
-//! Modules in the order in which data passes them: [`corpus`] and [`bpe`] make text into ids, [`codec`] (on [`vqgan`]
-//! and [`pixels`]) makes pictures into codes, [`shards`] runs both over pair shards, [`tokens`] is the file format,
+//! Modules in the order in which data passes them: [`corpus`] and [`bpe`] make text into ids, [`codec`] (on [`pixels`] and
+//! the models [`vqgan`], [`dvae`], [`llamagen`] and [`clusters`]) makes pictures into codes, [`shards`] runs both over pair shards, [`tokens`] is the file format,
 //! [`show`] and [`verify`] read it back, [`parity`] compares models with stored outputs, [`cli`] is the command.
 
 pub mod bpe;
+pub mod checkpoint;
 pub mod cli;
+pub mod clusters;
 pub mod codec;
 pub mod corpus;
 pub mod device;
+pub mod dvae;
 mod error;
 mod fused;
 pub mod json_lines;
+pub mod llamagen;
 pub mod metrics;
 pub mod parity;
 pub mod pixels;

@@ -26,7 +26,7 @@ pub use encode::{EncodeFormat, EncodeOptions, encode, encode_grey};
 pub use exif::exif_json;
 pub use pillow::{Resampling, resample};
 pub use resize::{Geometry, ResizeMode, ResizeOptions, geometry, resize, resize_decoded, resize_with};
-pub use scale::Interpolation;
+pub use scale::{Interpolation, scale};
 pub use source::Source;
 
 /// Which library reads and writes JPEG: they differ in the last bits.

@@ -51,8 +51,11 @@ fn lanczos4(x: f64) -> f64 {
     if x.abs() < 4.0 { sinc(x) * sinc(x / 4.0) } else { 0.0 }
 }
 
-/// Scales a picture; `antialias` says whether linear, cubic and Lanczos widen when reducing.
-pub(super) fn scale(
+/// Scales a picture to `width × height`; `antialias` says whether linear, cubic and Lanczos widen when reducing.
+///
+/// # Errors
+/// [`Reason::Decode`] where a side is 0.
+pub fn scale(
     decoded: Decoded,
     (width, height): (u32, u32),
     filter: Interpolation,

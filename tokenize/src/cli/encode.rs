@@ -9,7 +9,7 @@ use pipeline::picture::{DecodeOptions, EncodeOptions, decode, encode};
 use super::print_json;
 use crate::bpe::Bpe;
 use crate::codec::Codec;
-use crate::{Error, Result, device, pixels};
+use crate::{Error, Result, device};
 
 /// Which tokenizer: for text or for pictures.
 #[derive(Debug, clap::Args)]
@@ -54,10 +54,11 @@ impl EncodeArgs {
         }
         if let Some(path) = &self.tokenizer.codec {
             let codec = Codec::load(path, &device::open(&self.device)?)?;
-            let side = self.image_size.unwrap_or(codec.config.resolution);
+            let side = self.image_size.unwrap_or(codec.resolution());
             for path in &self.inputs {
                 let bytes = std::fs::read(path).map_err(Error::io(path))?;
-                let picture = decode(&bytes, &DecodeOptions::default()).and_then(|p| pixels::square(p, side));
+                let picture = decode(&bytes, &DecodeOptions::default())
+                    .and_then(|p| codec.preprocess().picture(p, side));
                 let picture = picture.map_err(|reason| Error::Table {
                     path: path.into(),
                     why: reason.text().to_owned(),

@@ -1,6 +1,7 @@
 //! The command line of `tokenize`: one file per group of subcommands, each turning flags into a library call.
 
 mod bpe;
+mod clusters;
 mod encode;
 mod parity;
 mod shards;
@@ -36,6 +37,8 @@ pub struct Cli {
 enum Command {
     /// Train a BPE on text files, tables or pair shards
     Bpe(bpe::Args),
+    /// Fit colour clusters to the pictures of pair shards
+    Clusters(clusters::Args),
     /// Encode pair shards into token shards
     Shards(shards::Args),
     /// Lay originals beside decoded codes, measure PSNR and codebook use
@@ -62,6 +65,7 @@ enum Command {
 pub fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Bpe(args) => args.run(),
+        Command::Clusters(args) => args.run(),
         Command::Shards(args) => args.run(),
         Command::Verify(args) => args.run(),
         Command::Show(args) => args.run(),

@@ -152,12 +152,21 @@ pub(crate) fn nearest(z: Tensor<4>, codebook: Tensor<2>) -> Tensor<3, Int> {
     nearest_reference(z, codebook)
 }
 
+/// Most distances that the reference holds at once: 64 MB.
+const DISTANCES: usize = 1 << 24;
+
 fn nearest_reference(z: Tensor<4>, codebook: Tensor<2>) -> Tensor<3, Int> {
     let ([b, c, h, w], entries) = (z.dims(), codebook.dims()[0]);
     let rows = z.permute([0, 2, 3, 1]).reshape([b * h * w, c]);
     let norms = codebook.clone().powi_scalar(2).sum_dim(1).reshape([1, entries]);
-    let distance = norms - rows.matmul(codebook.transpose()).mul_scalar(2.0);
-    distance.argmin(1).reshape([b, h, w])
+    let codebook = codebook.transpose();
+    // All pictures of a batch beside 16,384 rows would be gigabytes.
+    let parts = rows.split((DISTANCES / entries.max(1)).max(1), 0).into_iter().map(|rows| {
+        let n = rows.dims()[0];
+        let distance = norms.clone() - rows.matmul(codebook.clone()).mul_scalar(2.0);
+        distance.argmin(1).reshape([n])
+    });
+    Tensor::<1, Int>::cat(parts.collect(), 0).reshape([b, h, w])
 }
 
 /// Doubles both sides by repeating every pixel.

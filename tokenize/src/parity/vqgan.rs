@@ -1,10 +1,12 @@
-//! The outputs of a VQGAN case: encoder, codes, quantised latents and decodings.
+//! The outputs of a case in taming's layout or LlamaGen's: encoder, codes, quantised latents and decodings, and what
+//! the stages between them give.
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
-use super::{Array, Case, Outputs};
+use super::{Case, Outputs, tensors};
 use crate::Result;
+use crate::codec::{Codec, Model, inverse_haar};
 use crate::vqgan::{QuantizerKind, VqGan, VqGanConfig};
 
 /// taming's `ddconfig`, as far as it decides the layers.
@@ -21,12 +23,18 @@ struct DdConfig {
 /// Computes every output that the case holds and this model has a name for.
 ///
 /// # Errors
-/// A checkpoint that does not fit the case's configuration, or inputs that are missing.
+/// A checkpoint that is recognised as something else than the case's configuration, or inputs that are missing.
 pub(super) fn compute(case: &Case, device: &Device) -> Result<Outputs> {
-    let model = config(case)?.init(device)?.load(&case.checkpoint()?)?;
+    let codec = Codec::load(&case.checkpoint()?, device)?;
+    if let Some(found) = codec.config() {
+        let expected = config(case)?;
+        if *found != expected {
+            return Err(case.fault(&format!("the weights are recognised as {found:?}, not as {expected:?}")));
+        }
+    }
     let mut outputs = Outputs::new();
-    encoded(case, &model, device, &mut outputs)?;
-    decoded(case, &model, device, &mut outputs)?;
+    encoded(case, &codec, device, &mut outputs)?;
+    decoded(case, &codec, device, &mut outputs)?;
     // Cases differ in what they store.
     outputs.retain(|name, _| case.tensors().contains_key(name));
     Ok(outputs)
@@ -50,55 +58,61 @@ fn config(case: &Case) -> Result<VqGanConfig> {
     })
 }
 
-fn encoded(case: &Case, model: &VqGan, device: &Device, outputs: &mut Outputs) -> Result<()> {
-    let (shape, values) = case.reals("input")?;
-    let shape: [usize; 4] = shape.try_into().map_err(|_| case.fault("`input` is not [b, 3, h, w]"))?;
-    let input = Tensor::<4>::from_data(TensorData::new(values.to_vec(), shape), device);
-    let pixels = input.mul_scalar(2.0).sub_scalar(1.0);
-    let codes = model.encode(pixels.clone());
-    let [batch, height, width] = codes.dims();
-    outputs.insert("act.encoder".to_owned(), reals(case, model.encoder.forward(pixels.clone()))?);
-    outputs.insert("act.quant_conv".to_owned(), reals(case, model.latents(pixels))?);
-    outputs.insert("quantized".to_owned(), reals(case, model.quantize.lookup(codes.clone()))?);
-    let values = codes.into_data().convert_dtype(DType::I64);
-    let values = values.as_slice::<i64>().map_err(|error| case.fault(&format!("codes: {error:?}")))?;
-    outputs.insert("codes".to_owned(), Array::i64(&[batch, height * width], values.to_vec()));
+/// The layers under taming's names.
+fn layers<'a>(case: &Case, codec: &'a Codec) -> Result<&'a VqGan> {
+    match codec.model() {
+        Model::VqGan(model) => Ok(model),
+        Model::SberDwt(model) => Ok(model.model()),
+        Model::LlamaGen(model) => Ok(model.model()),
+        Model::Dvae(_) | Model::Clusters(_) => {
+            Err(case.fault(&format!("the checkpoint is of the kind {}, not a VQGAN", codec.kind())))
+        }
+    }
+}
+
+fn encoded(case: &Case, codec: &Codec, device: &Device, outputs: &mut Outputs) -> Result<()> {
+    let pixels = tensors::input(case, device, outputs)?.mul_scalar(2.0).sub_scalar(1.0);
+    let model = layers(case, codec)?;
+    let mut stages = Vec::new();
+    let encoded = model.encoder.observed(pixels.clone(), &mut |name, x| {
+        stages.push((format!("act.encoder.{name}"), x.clone()));
+    });
+    let latents = model.projected(encoded.clone());
+    stages.extend(model.quantize.logits(latents.clone()).map(|x| ("act.quantize.proj".to_owned(), x)));
+    stages.extend([("act.encoder".to_owned(), encoded), ("act.quant_conv".to_owned(), latents)]);
+    let codes = match codec.model() {
+        Model::LlamaGen(model) => model.encode(pixels),
+        _ => model.encode(pixels),
+    };
+    stages.push(("quantized".to_owned(), model.quantize.lookup(codes.clone())));
+    for (name, x) in &stages {
+        tensors::keep(case, outputs, name, x)?;
+    }
+    outputs.insert("codes".to_owned(), tensors::integers(case, codes)?);
     Ok(())
 }
 
 /// Decodes the stored codes, not the computed ones, so that one wrong code does not blur what is wrong.
-fn decoded(case: &Case, model: &VqGan, device: &Device, outputs: &mut Outputs) -> Result<()> {
-    let whole = if case.tensors().contains_key("decode_codes") { "decode_codes" } else { "codes" };
-    let random = case.tensors().keys().find(|name| name.starts_with("random_codes_")).cloned();
-    for (source, target) in [(Some(whole.to_owned()), "decoded"), (random, "random_decoded")] {
+fn decoded(case: &Case, codec: &Codec, device: &Device, outputs: &mut Outputs) -> Result<()> {
+    let model = layers(case, codec)?;
+    let wavelets = matches!(codec.model(), Model::SberDwt(_));
+    let decoder = if wavelets { "act.decoder.decoder" } else { "act.decoder" };
+    for (source, target) in tensors::sources(case) {
         let Some(source) = source else { continue };
-        let (shape, codes) = case.integers(&source)?;
-        let [height, width] = grid(case, &source, shape)?;
-        let data = TensorData::new(codes.to_vec(), [shape[0], height, width]);
-        let raw = model.decode(Tensor::<3, Int>::from_data(data, device));
+        let codes = tensors::codes(case, &source, device)?;
+        let mut stages: Vec<(String, Tensor<4>)> = Vec::new();
+        let drawn = model.observe_decoder(model.quantize.lookup(codes), &mut |name, x| {
+            stages.push((format!("{decoder}.{name}"), x.clone()));
+        });
+        stages.push((decoder.to_owned(), drawn.clone()));
+        let raw = if wavelets { inverse_haar(drawn) } else { drawn };
         let unit = raw.clone().clamp(-1.0, 1.0).add_scalar(1.0).div_scalar(2.0);
-        outputs.insert(format!("{target}_raw"), reals(case, raw)?);
-        outputs.insert(format!("{target}_01"), reals(case, unit)?);
+        // The stages are stored for the picture's own codes.
+        for (name, x) in stages.iter().filter(|_| target == "decoded") {
+            tensors::keep(case, outputs, name, x)?;
+        }
+        tensors::keep(case, outputs, &format!("{target}_raw"), &raw)?;
+        tensors::keep(case, outputs, &format!("{target}_01"), &unit)?;
     }
     Ok(())
-}
-
-/// Rows and columns of stored codes: `random_codes_2x3` says so, all others are square.
-fn grid(case: &Case, name: &str, shape: &[usize]) -> Result<[usize; 2]> {
-    let [_, length] = *shape else { return Err(case.fault(&format!("{name:?} is not [b, codes]"))) };
-    let named = name.strip_prefix("random_codes_").and_then(|size| size.split_once('x'));
-    let named = named.and_then(|(h, w)| Some([h.parse().ok()?, w.parse().ok()?]));
-    let side = length.isqrt();
-    let [height, width]: [usize; 2] = named.unwrap_or([side, side]);
-    if height * width != length {
-        return Err(case.fault(&format!("{name:?} holds {length} codes, not {height} x {width}")));
-    }
-    Ok([height, width])
-}
-
-fn reals(case: &Case, tensor: Tensor<4>) -> Result<Array> {
-    let shape = tensor.dims();
-    let data = tensor.into_data().convert_dtype(DType::F32);
-    let values = data.as_slice::<f32>().map_err(|error| case.fault(&format!("{error:?}")))?;
-    Ok(Array::f32(&shape, values.to_vec()))
 }

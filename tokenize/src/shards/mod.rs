@@ -139,7 +139,7 @@ impl Tokenizers {
     fn load(config: &ShardsConfig) -> Result<Self> {
         let codec = Codec::load(&config.codec, &device::open(&config.device)?)?;
         let bpe = (!config.bpe.as_os_str().is_empty()).then(|| Bpe::load(&config.bpe)).transpose()?;
-        let size = if config.image_size == 0 { codec.config.resolution } else { config.image_size };
+        let size = if config.image_size == 0 { codec.resolution() } else { config.image_size };
         let downsampling = codec.downsampling();
         if !size.is_multiple_of(downsampling) {
             return Err(Error::Config {

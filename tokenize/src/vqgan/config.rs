@@ -85,7 +85,7 @@ impl VqGanConfig {
     }
 
     /// Whether the blocks of `level` are followed by attention.
-    pub(super) fn has_attention(&self, level: usize) -> bool {
+    pub(crate) fn has_attention(&self, level: usize) -> bool {
         self.attn_resolutions.contains(&(self.resolution >> level))
     }
 
@@ -145,6 +145,11 @@ impl VqGanConfig {
     /// # Errors
     /// See [`Self::validate`].
     pub fn init(&self, device: &Device) -> Result<VqGan> {
+        self.init_drawing(3, device)
+    }
+
+    /// [`Self::init`] with a decoder that draws another number of channels than three colours.
+    pub(crate) fn init_drawing(&self, channels: usize, device: &Device) -> Result<VqGan> {
         self.validate()?;
         let quant_conv = layers::conv1x1(self.z_channels, self.embed_dim, device);
         let (encoder, quant_conv) = if self.tiles {
@@ -156,7 +161,7 @@ impl VqGanConfig {
         };
         Ok(VqGan {
             encoder,
-            decoder: Decoder::new(self, device),
+            decoder: Decoder::new(self, channels, device),
             quantize: Quantizer::new(self, device),
             quant_conv,
             tile: self.tiles.then(|| self.downsampling()),

@@ -4,11 +4,11 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::VqGanConfig;
 use super::attention::AttnBlock;
 use super::encoder::{Middle, in_parts, run_level};
 use super::layers::{Norm, Upsample, conv3x3};
 use super::resnet::ResnetBlock;
+use super::{See, VqGanConfig};
 use crate::fused;
 
 /// One resolution of the decoder.
@@ -30,7 +30,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    pub(super) fn new(config: &VqGanConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &VqGanConfig, drawn: usize, device: &Device) -> Self {
         let levels = config.ch_mult.len();
         let lowest = config.channels(levels - 1);
         let mut channels = lowest;
@@ -56,14 +56,14 @@ impl Decoder {
             mid: Middle::new(lowest, config.groups, device),
             up,
             norm_out: Norm::new(channels, config.groups, device),
-            conv_out: conv3x3(channels, 3, device),
+            conv_out: conv3x3(channels, drawn, device),
         }
     }
 
     /// # Shapes
     /// `[b, z_channels, h, w]` → pixels around [-1, 1] `[b, 3, h·f, w·f]`
     pub fn forward(&self, z: Tensor<4>) -> Tensor<4> {
-        self.levels(z, |x| self.draw(self.norm_out.forward_swish(x)))
+        self.stages(z, &mut |_, _| {}, |x, _| self.draw(self.norm_out.forward_swish(x)))
     }
 
     /// The last convolution, on what [`Self::features`] gives.
@@ -73,23 +73,40 @@ impl Decoder {
 
     /// What the last convolution sees; the adversarial weight is computed at that layer.
     pub fn features(&self, z: Tensor<4>) -> Tensor<4> {
-        self.levels(z, |x| self.norm_out.forward_swish(x))
+        self.stages(z, &mut |_, _| {}, |x, _| self.norm_out.forward_swish(x))
+    }
+
+    /// [`Self::forward`]; `see` gets what every stage gives, of a few pictures at a time where a batch is large.
+    pub fn observed(&self, z: Tensor<4>, see: See<'_>) -> Tensor<4> {
+        self.stages(z, see, |x, see| {
+            see(format_args!("norm_out"), &self.norm_out.forward(x.clone()));
+            self.draw(self.norm_out.forward_swish(x))
+        })
     }
 
     /// All levels, then `end`.
-    fn levels(&self, z: Tensor<4>, end: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
-        let mut x = self.mid.forward(fused::conv3x3(z, &self.conv_in));
+    fn stages(
+        &self,
+        z: Tensor<4>,
+        see: See<'_>,
+        end: impl Fn(Tensor<4>, See<'_>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let x = fused::conv3x3(z, &self.conv_in);
+        see(format_args!("conv_in"), &x);
+        let mut x = self.mid.observed(x, see);
         for (i, level) in self.up.iter().enumerate().rev() {
             let [_, _, h, w] = x.dims();
             let channels = level.block.last().map_or(1, ResnetBlock::channels_out);
             let pixels = if level.upsample.is_some() { 4 * h * w } else { h * w };
             x = in_parts(x, channels * pixels, |x| {
-                let x = run_level(&level.block, &level.attn, x);
-                let x = match &level.upsample {
-                    Some(upsample) => upsample.forward(x),
-                    None => x,
-                };
-                if i == 0 { end(x) } else { x }
+                let mut x = run_level(&level.block, &level.attn, x, &mut |part, x| {
+                    see(format_args!("up.{i}.{part}"), x);
+                });
+                if let Some(upsample) = &level.upsample {
+                    x = upsample.forward(x);
+                    see(format_args!("up.{i}.upsample"), &x);
+                }
+                if i == 0 { end(x, see) } else { x }
             });
         }
         x

@@ -4,11 +4,11 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::VqGanConfig;
 use super::attention::AttnBlock;
 use super::layers::{Downsample, Norm, conv3x3};
 use super::resnet::ResnetBlock;
 use super::tile::{LIFT, fold, straight, wire};
+use super::{See, VqGanConfig};
 use crate::fused;
 
 /// The middle tap of a 3×3 kernel.
@@ -48,17 +48,30 @@ impl Middle {
     }
 
     /// `[b, c, h, w]` → `[b, c, h, w]`
-    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.block_2.forward(self.attn_1.forward(self.block_1.forward(x)))
+    pub(super) fn observed(&self, x: Tensor<4>, see: See<'_>) -> Tensor<4> {
+        let x = self.block_1.forward(x);
+        see(format_args!("mid.block_1"), &x);
+        let x = self.attn_1.forward(x);
+        see(format_args!("mid.attn_1"), &x);
+        let x = self.block_2.forward(x);
+        see(format_args!("mid.block_2"), &x);
+        x
     }
 }
 
 /// Residual blocks (each followed by attention where the level has it).
-pub(super) fn run_level(blocks: &[ResnetBlock], attn: &[AttnBlock], mut x: Tensor<4>) -> Tensor<4> {
+pub(super) fn run_level(
+    blocks: &[ResnetBlock],
+    attn: &[AttnBlock],
+    mut x: Tensor<4>,
+    see: See<'_>,
+) -> Tensor<4> {
     for (i, block) in blocks.iter().enumerate() {
         x = block.forward(x);
+        see(format_args!("block.{i}"), &x);
         if let Some(attn) = attn.get(i) {
             x = attn.forward(x);
+            see(format_args!("attn.{i}"), &x);
         }
     }
     x
@@ -69,7 +82,7 @@ const PART: usize = 16 << 20;
 
 /// `f` on a few pictures at a time, so that a map of `values` per picture stays small. Only without gradients on the
 /// processor: a tape keeps everything anyway.
-pub(super) fn in_parts(x: Tensor<4>, values: usize, f: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
+pub(super) fn in_parts(x: Tensor<4>, values: usize, mut f: impl FnMut(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
     let pictures = (PART / (4 * values.max(1))).max(1);
     if x.dims()[0] <= pictures || !fused::is_plain_cpu(&x.device()) {
         return f(x);
@@ -138,19 +151,31 @@ impl Encoder {
 
     /// # Shapes
     /// pixels in [-1, 1] `[b, 3, h, w]` → `[b, z_channels, h/f, w/f]`
-    pub fn forward(&self, mut x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.observed(x, &mut |_, _| {})
+    }
+
+    /// [`Self::forward`]; `see` gets what every stage gives, of a few pictures at a time where a batch is large.
+    pub fn observed(&self, mut x: Tensor<4>, see: See<'_>) -> Tensor<4> {
         for (i, level) in self.down.iter().enumerate() {
             let [_, _, h, w] = x.dims();
             let channels = level.block.last().map_or(1, ResnetBlock::channels_out);
-            x = in_parts(x, channels * h * w, |x| {
-                let x = if i == 0 { fused::conv3x3(x, &self.conv_in) } else { x };
-                let x = run_level(&level.block, &level.attn, x);
-                match &level.downsample {
-                    Some(downsample) => downsample.forward(x),
-                    None => x,
+            x = in_parts(x, channels * h * w, |mut x| {
+                if i == 0 {
+                    x = fused::conv3x3(x, &self.conv_in);
+                    see(format_args!("conv_in"), &x);
                 }
+                x = run_level(&level.block, &level.attn, x, &mut |part, x| {
+                    see(format_args!("down.{i}.{part}"), x);
+                });
+                if let Some(downsample) = &level.downsample {
+                    x = downsample.forward(x);
+                    see(format_args!("down.{i}.downsample"), &x);
+                }
+                x
             });
         }
-        fused::conv3x3(self.norm_out.forward_swish(self.mid.forward(x)), &self.conv_out)
+        let x = self.mid.observed(x, see);
+        fused::conv3x3(self.norm_out.forward_swish(x), &self.conv_out)
     }
 }

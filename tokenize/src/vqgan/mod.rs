@@ -22,9 +22,13 @@ pub use config::{QuantizerKind, VqGanConfig};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use quantize::Quantizer;
+pub(crate) use weights::ANCHOR;
 pub use weights::Precision;
 
 use crate::fused;
+
+/// Gets the output of a stage of the model by its published name.
+pub type See<'a> = &'a mut dyn FnMut(std::fmt::Arguments<'_>, &Tensor<4>);
 
 /// Encoder, quantiser and decoder with the two 1×1 convolutions around the codebook.
 #[derive(Module, Debug)]
@@ -54,6 +58,16 @@ impl VqGan {
             None => self.encoder.forward(pixels),
         };
         fused::conv1x1(latents, &self.quant_conv)
+    }
+
+    /// [`Self::latents`] of what the encoder gives.
+    pub fn projected(&self, encoded: Tensor<4>) -> Tensor<4> {
+        fused::conv1x1(encoded, &self.quant_conv)
+    }
+
+    /// [`Decoder::observed`] of quantised latents.
+    pub fn observe_decoder(&self, quantized: Tensor<4>, see: See<'_>) -> Tensor<4> {
+        self.decoder.observed(self.post_quant_conv.forward(quantized), see)
     }
 
     /// Deterministic codes of a batch of pictures.

@@ -1,12 +1,12 @@
-//! Weights in and out: safetensors under the published names, and taming's Lightning checkpoints.
+//! Weights in and out under the published names.
 
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, FloatDType, Tensor};
-use burn_store::{ApplyResult, FloatCastAdapter, ModuleSnapshot, PathFilter, PytorchStore, SafetensorsStore};
+use burn::tensor::DType;
+use burn_store::{FloatCastAdapter, ModuleSnapshot, SafetensorsStore};
 
 use super::VqGan;
+use crate::checkpoint::Checkpoint;
 use crate::{Error, Result};
 
 /// Number format of saved weights.
@@ -19,36 +19,27 @@ pub enum Precision {
     Half,
 }
 
-/// Casts every parameter to f32, whatever the file held.
-struct ToF32;
-
-impl ModuleMapper for ToF32 {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|tensor| if tensor.dtype() == DType::F32 { tensor } else { tensor.cast(FloatDType::F32) })
-    }
-}
+/// A key of every model in taming's layout.
+pub(crate) const ANCHOR: &str = "encoder.conv_in.weight";
+/// What lies beside the codec in its own part of a file: discriminator and perceptual loss (taming), the running
+/// average (LDM), the palette that draws label maps (taming's segmentation model).
+const BESIDE: [&str; 3] = ["loss.", "model_ema.", "colorize"];
 
 impl VqGan {
-    /// The model with the weights of `path`: `.safetensors`, or anything `torch.save` writes
-    /// (a Lightning checkpoint's `state_dict` is found; its `loss.*` is left out).
+    /// The codec's own part of a checkpoint in taming's layout, wherever a training program put it; `None` if there is
+    /// none.
+    pub fn weights_in(file: &Checkpoint) -> Option<Checkpoint> {
+        Some(file.below(ANCHOR)?.without(&BESIDE))
+    }
+
+    /// The model with the weights of `path`, of any container that [`Checkpoint`] reads.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] names every missing, unexpected or misshapen key.
-    pub fn load(mut self, path: &Path) -> Result<Self> {
-        let result = if path.extension().is_some_and(|extension| extension == "safetensors") {
-            let mut store = SafetensorsStore::from_file(path).allow_partial(true).validate(false);
-            self.load_from(&mut store).map_err(|error| refuse(path, error))?
-        } else {
-            let mut store = PytorchStore::from_file(path)
-                .with_top_level_key("state_dict")
-                .map_indices_contiguous(false)
-                .filter(PathFilter::new().with_predicate(|key, _| !key.starts_with("loss.")))
-                .allow_partial(true)
-                .validate(false);
-            self.load_from(&mut store).map_err(|error| refuse(path, error))?
-        };
-        complete(path, &result)?;
-        Ok(self.map(&mut ToF32))
+    pub fn load(self, path: &Path) -> Result<Self> {
+        let file = Checkpoint::open(path)?;
+        let weights = Self::weights_in(&file).ok_or_else(|| file.fault(format!("no VQGAN: no {ANCHOR}")))?;
+        weights.fill(self)
     }
 
     /// Writes the weights under the published names, atomically.
@@ -71,21 +62,6 @@ impl VqGan {
 
 fn refuse(path: &Path, why: impl ToString) -> Error {
     Error::Checkpoint { path: path.to_owned(), why: why.to_string() }
-}
-
-/// Refuses a file that does not fill the model exactly.
-fn complete(path: &Path, result: &ApplyResult) -> Result<()> {
-    let mut faults: Vec<String> = result.errors.iter().map(ToString::to_string).collect();
-    faults.extend(result.missing.iter().map(|(key, _)| format!("missing {key}")));
-    let unused = result.unused.iter().filter(|key| !key.starts_with("loss."));
-    faults.extend(unused.map(|key| format!("unexpected {key}")));
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let shown = faults.iter().take(8).cloned().collect::<Vec<_>>().join("; ");
-    let more = faults.len().saturating_sub(8);
-    let tail = if more > 0 { format!("; and {more} more") } else { String::new() };
-    Err(refuse(path, format!("the weights do not fit the configuration: {shown}{tail}")))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A bundle on disk: `model/` of a run folder.
 //!
 //! It holds `weights.safetensors` under published key names with `model.toml`, the codec as `codec.*` in the container
-//! that the run was given with `codec.toml`, and `bpe.json`. It can be moved and copied as a whole.
+//! that the run was given (a folder `codec` if it has several files) with its configuration, and `bpe.json`. It can be moved and copied as a whole.
 
 use std::path::{Path, PathBuf};
 
@@ -23,11 +23,9 @@ const WEIGHTS: &str = "weights.safetensors";
 const CODEC: &str = "codec";
 const BPE: &str = "bpe.json";
 
-/// Where a bundle's codec and vocabulary come from.
+/// Where a bundle's vocabulary comes from; the codec knows its own files.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The codec's weights.
-    pub codec: PathBuf,
     /// The vocabulary.
     pub bpe: PathBuf,
 }
@@ -79,24 +77,21 @@ impl Bundle {
     /// # Errors
     /// A file cannot be read or written, or is no longer what was loaded: the model knows nothing of another codec.
     pub fn save(&self, sources: &Sources, dir: &Path) -> Result<()> {
-        let codec = unchanged(&sources.codec, &self.codec.sha256)?;
         let bpe = unchanged(&sources.bpe, self.bpe.sha256())?;
         self.model.save(&dir.join(WEIGHTS))?;
         atomic::write(dir.join(CONFIG), settings::to_toml(self.model.config())?)?;
-        let container = sources.codec.extension().unwrap_or_default();
-        atomic::write(dir.join(CODEC).with_extension(container), codec)?;
-        atomic::write(dir.join(CODEC).with_extension("toml"), settings::to_toml(&self.codec.config)?)?;
+        self.codec.save_to(dir)?;
         Ok(atomic::write(dir.join(BPE), bpe)?)
     }
 }
 
-/// The codec's weights in a model's folder: the one file called `codec` that is not its configuration.
+/// The codec in a model's folder: the one file or folder called `codec` that is not its configuration.
 fn codec_in(dir: &Path) -> Result<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();
         let named = path.file_stem().is_some_and(|stem| stem == CODEC);
-        if named && path.is_file() && path.extension().is_none_or(|ending| ending != "toml") {
+        if named && path.extension().is_none_or(|ending| ending != "toml" && ending != "yaml") {
             found.push(path);
         }
     }
@@ -149,14 +144,14 @@ pub(super) mod tests {
             n_embed: 128,
             ..VqGanConfig::default()
         };
-        let sources = Sources { codec: dir.join("taming.ckpt"), bpe: dir.join("words.json") };
-        std::fs::copy(golden, &sources.codec).unwrap();
-        atomic::write(sources.codec.with_extension("toml"), settings::to_toml(&shape).unwrap()).unwrap();
+        let (sources, codec) = (Sources { bpe: dir.join("words.json") }, dir.join("taming.ckpt"));
+        std::fs::copy(golden, &codec).unwrap();
+        atomic::write(codec.with_extension("toml"), settings::to_toml(&shape).unwrap()).unwrap();
         Bpe::train(["red cat", "blue dog"].iter(), 40).unwrap().save(&sources.bpe).unwrap();
         let config = RudolphConfig { grid: 2, text_vocab: 40, image_vocab: 128, image_special: 0, ..tiny() };
         let bundle = Bundle {
             model: model(&config),
-            codec: Codec::load(&sources.codec, &Device::flex()).unwrap(),
+            codec: Codec::load(&codec, &Device::flex()).unwrap(),
             bpe: Bpe::load(&sources.bpe).unwrap(),
         };
         (bundle, sources)
@@ -186,10 +181,10 @@ pub(super) mod tests {
     fn a_codec_that_changed_since_it_was_loaded_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let (bundle, sources) = bundle(dir.path());
-        atomic::write(&sources.codec, "another").unwrap();
-        let error = bundle.save(&sources, &dir.path().join("model")).unwrap_err();
-        assert!(error.to_string().contains("taming.ckpt: changed since the run loaded it"), "{error}");
-        assert!(error.hint().unwrap().contains("put the old file back"));
+        atomic::write(bundle.codec.path(), "another").unwrap();
+        let error = bundle.save(&sources, &dir.path().join("model")).unwrap_err().to_string();
+        assert!(error.contains("taming.ckpt: changed since it was loaded"), "{error}");
+        assert!(error.contains("put the old file back"), "{error}");
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl RudolphLearner {
     }
 
     fn sources(&self) -> Sources {
-        Sources { codec: self.task.data.codec.clone(), bpe: self.task.data.bpe.clone() }
+        Sources { bpe: self.task.data.bpe.clone() }
     }
 }
 

@@ -1,0 +1,188 @@
+//! Palettes in files: Hugging Face's `preprocessor_config.json`, OpenAI's `kmeans_centers.npy`, and safetensors.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Clusters, Colour};
+use crate::pixels::{Filter, Preprocess};
+use crate::{Error, Result};
+
+/// The tensor's name in safetensors, and the list's in Hugging Face's file.
+const NAME: &str = "clusters";
+
+/// Files that a folder is searched for.
+const FILES: [&str; 3] = ["clusters.safetensors", "preprocessor_config.json", "kmeans_centers.npy"];
+
+/// Side of the published models' smallest pictures, where the file says nothing.
+const SIDE: usize = 32;
+
+/// First bytes of an array that numpy saved.
+const NUMPY: &[u8] = b"\x93NUMPY";
+
+pub(super) fn find(path: &Path) -> Option<PathBuf> {
+    if path.is_dir() {
+        return FILES.iter().map(|name| path.join(name)).find(|file| file.is_file() && is_palette(file));
+    }
+    is_palette(path).then(|| path.to_owned())
+}
+
+fn is_palette(path: &Path) -> bool {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("npy") => true,
+        Some("json") => {
+            std::fs::read(path).is_ok_and(|bytes| Processor::read(&bytes).is_ok_and(|p| p.clusters.is_some()))
+        }
+        Some("safetensors") => std::fs::read(path)
+            .is_ok_and(|bytes| SafeTensors::deserialize(&bytes).is_ok_and(|file| file.names() == [NAME])),
+        _ => false,
+    }
+}
+
+pub(super) fn open(path: &Path) -> Result<Clusters> {
+    let file = find(path).ok_or_else(|| Error::Checkpoint {
+        path: path.to_owned(),
+        why: format!("no palette; known are {}", FILES.join(", ")),
+    })?;
+    let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
+    let read = match file.extension().and_then(|ending| ending.to_str()) {
+        Some("json") => from_json(&bytes),
+        Some("npy") => from_numpy(&bytes),
+        _ => from_safetensors(&bytes),
+    };
+    read.map_err(|why| Error::Checkpoint { path: file, why })
+}
+
+/// What matters of Hugging Face's file.
+#[derive(Deserialize)]
+struct Processor {
+    clusters: Option<Vec<Colour>>,
+    size: Option<Size>,
+    resample: Option<u8>,
+}
+
+/// Old files give a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Size {
+    Square(usize),
+    Sides { height: usize, width: usize },
+}
+
+impl Processor {
+    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+type Read<T> = std::result::Result<T, String>;
+
+fn from_json(bytes: &[u8]) -> Read<Clusters> {
+    let processor = Processor::read(bytes).map_err(|error| error.to_string())?;
+    let side = match processor.size {
+        // The class's default.
+        None => 256,
+        Some(Size::Square(side)) => side,
+        Some(Size::Sides { height, width }) if height == width => width,
+        Some(Size::Sides { height, width }) => return Err(format!("size: {height}x{width} is no square")),
+    };
+    let filter = match processor.resample {
+        None | Some(2) => Filter::Bilinear,
+        Some(1) => Filter::Lanczos,
+        Some(3) => Filter::Bicubic,
+        Some(other) => {
+            return Err(format!("resample: {other}; known are 1 (Lanczos), 2 (bilinear), 3 (bicubic)"));
+        }
+    };
+    let clusters = build(&processor.clusters.unwrap_or_default(), side)?;
+    Ok(Clusters { preprocess: Preprocess { filter, ..clusters.preprocess }, ..clusters })
+}
+
+fn from_numpy(bytes: &[u8]) -> Read<Clusters> {
+    let damaged =
+        || "no array of [colours, 3] in little-endian f32 or f64, as numpy.save writes it".to_owned();
+    let [1 | 2 | 3, _, rest @ ..] = bytes.strip_prefix(NUMPY).ok_or_else(damaged)? else {
+        return Err(damaged());
+    };
+    // The header's length has two bytes in version 1, four later.
+    let wide = bytes[NUMPY.len()] > 1;
+    let (length, rest) = if wide {
+        rest.split_first_chunk::<4>().map(|(length, rest)| (u32::from_le_bytes(*length) as usize, rest))
+    } else {
+        rest.split_first_chunk::<2>().map(|(length, rest)| (usize::from(u16::from_le_bytes(*length)), rest))
+    }
+    .ok_or_else(damaged)?;
+    let (header, data) = rest.split_at_checked(length).ok_or_else(damaged)?;
+    let header: String = String::from_utf8_lossy(header).split_whitespace().collect();
+    let floats = match () {
+        () if header.contains("'descr':'<f4'") => floats(data),
+        () if header.contains("'descr':'<f8'") => {
+            data.as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)).collect()
+        }
+        () => return Err(damaged()),
+    };
+    let rows = floats.len() / 3;
+    let in_rows = header.contains("'fortran_order':False");
+    if !in_rows || !header.contains(&format!("'shape':({rows},3)")) || floats.len() != 3 * rows {
+        return Err(damaged());
+    }
+    build(floats.as_chunks::<3>().0, SIDE)
+}
+
+fn from_safetensors(bytes: &[u8]) -> Read<Clusters> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    let about = header.metadata().as_ref().and_then(|about| about.get(NAME));
+    let about = about.and_then(|text| serde_json::from_str::<Value>(text).ok()).unwrap_or_default();
+    let side = about.get("image_size").and_then(Value::as_u64).and_then(|side| usize::try_from(side).ok());
+    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let tensor = file.tensor(NAME).map_err(|error| error.to_string())?;
+    if tensor.dtype() != Dtype::F32 || tensor.shape().get(1) != Some(&3) || tensor.shape().len() != 2 {
+        return Err(format!("{NAME} is {:?} {:?}, not F32 [colours, 3]", tensor.dtype(), tensor.shape()));
+    }
+    build(floats(tensor.data()).as_chunks::<3>().0, side.unwrap_or(SIDE))
+}
+
+fn build(colours: &[Colour], side: usize) -> Read<Clusters> {
+    Clusters::new(colours, side).map_err(|error| error.to_string())
+}
+
+fn floats(bytes: &[u8]) -> Vec<f64> {
+    bytes.as_chunks::<4>().0.iter().map(|value| f64::from(f32::from_le_bytes(*value))).collect()
+}
+
+pub(super) fn save(clusters: &Clusters, path: &Path, about: Value) -> Result<()> {
+    let colours = clusters.colours();
+    let data: Vec<u8> =
+        colours.as_flattened().iter().flat_map(|value| (*value as f32).to_le_bytes()).collect();
+    let bytes = if path.extension().is_some_and(|ending| ending == "npy") {
+        numpy(colours.len(), &data)
+    } else {
+        let mut text = json!({"format": "clusters/1", "image_size": clusters.preprocess.size});
+        if let (Value::Object(text), Value::Object(about)) = (&mut text, about) {
+            text.extend(about);
+        }
+        // One key: several would be written in an order of their own each time.
+        let metadata = HashMap::from([(NAME.to_owned(), text.to_string())]);
+        let fault = |error: safetensors::SafeTensorError| Error::Checkpoint {
+            path: path.to_owned(),
+            why: error.to_string(),
+        };
+        let view = TensorView::new(Dtype::F32, vec![colours.len(), 3], &data).map_err(fault)?;
+        safetensors::serialize([(NAME, view)], Some(metadata)).map_err(fault)?
+    };
+    Ok(pipeline::atomic::write(path, bytes)?)
+}
+
+/// Version 1.0 of numpy's format; the header is padded so that the numbers begin at a multiple of 64.
+fn numpy(rows: usize, data: &[u8]) -> Vec<u8> {
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 3), }}");
+    let before = NUMPY.len() + 4;
+    let length = (before + header.len() + 1).next_multiple_of(64) - before;
+    header = format!("{header:<width$}\n", width = length - 1);
+    let length = u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes();
+    [NUMPY, &[1, 0], &length, header.as_bytes(), data].concat()
+}
