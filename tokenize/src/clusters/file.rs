@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Clusters, Colour};
@@ -60,9 +62,19 @@ pub(super) fn open(path: &Path) -> Result<Clusters> {
 /// What matters of Hugging Face's file.
 #[derive(Deserialize)]
 struct Processor {
-    clusters: Option<Vec<Colour>>,
+    clusters: Option<Vec<[Exact; 3]>>,
     size: Option<Size>,
     resample: Option<u8>,
+}
+
+/// A number read to its last bit, as Python reads it; serde_json may be one unit in the last place off.
+struct Exact(f64);
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        text.parse().map(Self).map_err(|_| D::Error::custom(format!("clusters: {text} is no number")))
+    }
 }
 
 /// Old files give a number.
@@ -98,7 +110,9 @@ fn from_json(bytes: &[u8]) -> Read<Clusters> {
             return Err(format!("resample: {other}; known are 1 (Lanczos), 2 (bilinear), 3 (bicubic)"));
         }
     };
-    let clusters = build(&processor.clusters.unwrap_or_default(), side)?;
+    let colours =
+        processor.clusters.unwrap_or_default().into_iter().map(|colour| colour.map(|Exact(value)| value));
+    let clusters = build(&colours.collect::<Vec<_>>(), side)?;
     Ok(Clusters { preprocess: Preprocess { filter, ..clusters.preprocess }, ..clusters })
 }
 

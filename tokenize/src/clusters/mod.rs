@@ -126,10 +126,10 @@ impl Clusters {
     }
 }
 
-/// `rint(127.5 · (c + 1))`, halves to the even number; clusters of dark colours lie a little below -1.
+/// `rint(127.5 · (c + 1))` in f32, halves to the even number; clusters of dark colours lie a little below -1.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=255 before")]
 fn bytes(colour: &Colour) -> [u8; 3] {
-    colour.map(|value| (127.5 * (value + 1.0)).round_ties_even().clamp(0.0, 255.0) as u8)
+    colour.map(|value| (127.5 * (value as f32 + 1.0)).round_ties_even().clamp(0.0, 255.0) as u8)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn a_palette_is_the_same_in_every_container() {
         codec.save(&path, json!({"seed": 3})).unwrap();
         let again = Clusters::open(folder.path()).unwrap();
         // The JSON holds f32 numbers in decimal, so nothing is lost.
-        assert_eq!((again.colours(), again.encode(&pictures)), (codec.colours(), codes.clone()), "{name}");
+        assert!(again.colours() == codec.colours() && again.encode(&pictures) == codes, "{name}");
         assert_eq!(again.preprocess().size, if name.ends_with("npy") { 32 } else { 8 });
         let first = std::fs::read(&path).unwrap();
         codec.save(&path, json!({"seed": 3})).unwrap();
