@@ -29,7 +29,15 @@ const LINE: [&str; 8] =
 #[test]
 fn colours_are_fitted_and_the_error_is_told() {
     let place = place();
-    insta::assert_snapshot!(place.shown(&LINE), @"");
+    insta::assert_snapshot!(place.shown(&LINE), @r"
+    exit 0
+    -- out
+    -- err
+    note: 1 picture left out: not_image
+    clusters.safetensors: 6 colours, fitted to 10 pictures of 21 different ones
+    quantisation error: 15.38 of 255 levels (root mean square), 24.4 dB
+    next: tokenize shards pairs --codec clusters.safetensors --out data/tokens
+    ");
     let codec = Clusters::open(&place.path("clusters.safetensors")).unwrap();
     assert_eq!((codec.codebook_size(), codec.preprocess().size), (6, 8));
     let bytes = std::fs::read(place.path("clusters.safetensors")).unwrap();
@@ -67,9 +75,24 @@ fn json_tells_the_same_and_numpys_file_is_written_on_request() {
 #[test]
 fn what_cannot_be_fitted_is_explained_and_leaves_nothing() {
     let place = place();
-    insta::assert_snapshot!(place.shown(&["clusters", "pairs", "--image-size", "8", "--out", "none.npy"]), @"");
-    insta::assert_snapshot!(place.shown(&["clusters", "pairs", "--sample", "0", "--out", "none.npy"]), @"");
+    insta::assert_snapshot!(place.shown(&["clusters", "pairs", "--image-size", "8", "--out", "none.npy"]), @r"
+    exit 2
+    -- out
+    -- err
+    error: size: 512 clusters for pictures of 21 colours in all
+    ");
+    insta::assert_snapshot!(place.shown(&["clusters", "pairs", "--sample", "0", "--out", "none.npy"]), @r"
+    exit 2
+    -- out
+    -- err
+    error: sample: at least one picture
+    ");
     place.put("bad/00000.parquet", shard(&[Item { image: Err(Reason::HttpNotFound), ..item(0) }]));
-    insta::assert_snapshot!(place.shown(&["clusters", "bad", "--out", "none.npy"]), @"");
+    insta::assert_snapshot!(place.shown(&["clusters", "bad", "--out", "none.npy"]), @r"
+    exit 2
+    -- out
+    -- err
+    error: bad: no picture here could be used: no row has one
+    ");
     assert!(!place.path("none.npy").exists());
 }
