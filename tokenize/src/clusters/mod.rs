@@ -6,6 +6,7 @@
 mod file;
 mod kmeans;
 mod nearest;
+mod numpy;
 mod palette;
 mod sample;
 mod seeding;
