@@ -15,7 +15,7 @@ use crate::pixels::{Filter, Preprocess};
 use crate::{Error, Result};
 
 /// The tensor's name in safetensors, and the list's in Hugging Face's file.
-const NAME: &str = "clusters";
+pub(super) const NAME: &str = "clusters";
 
 /// Files that a folder is searched for.
 const FILES: [&str; 3] = ["clusters.safetensors", "preprocessor_config.json", "kmeans_centers.npy"];
@@ -43,7 +43,7 @@ fn is_palette(path: &Path) -> bool {
             small() && serde_json::from_slice::<Claim>(&bytes()).is_ok_and(|claim| claim.clusters.is_some())
         }
         Some("safetensors") => {
-            small() && SafeTensors::deserialize(&bytes()).is_ok_and(|file| file.names() == [NAME])
+            small() && SafeTensors::deserialize(&bytes()).is_ok_and(|file| Clusters::recognise(file.names()))
         }
         _ => false,
     }

@@ -56,6 +56,11 @@ impl Clusters {
         })
     }
 
+    /// Whether a checkpoint with these keys is a palette.
+    pub fn recognise<'a>(keys: impl IntoIterator<Item = &'a str>) -> bool {
+        keys.into_iter().eq([file::NAME])
+    }
+
     /// The palette's file if `path` is one, or a folder with one: `preprocessor_config.json` with `clusters` (Hugging
     /// Face), `kmeans_centers.npy` (OpenAI), `clusters.safetensors` (`tokenize clusters`).
     pub fn find(path: &Path) -> Option<PathBuf> {
