@@ -4,6 +4,8 @@
 
 #[path = "tokenize/codecs.rs"]
 mod codecs;
+#[path = "tokenize/clusters.rs"]
+mod clusters;
 #[path = "tokenize/place.rs"]
 mod place;
 
@@ -548,7 +550,7 @@ fn help_fits_a_screen_and_completions_exist() {
     let place = Place::new();
     let help = String::from_utf8(place.run(&["--help"]).stdout).unwrap();
     assert!(help.lines().count() <= 40 && help.contains("Examples:"), "{help}");
-    for command in ["bpe", "shards", "verify", "show", "encode", "decode", "parity"] {
+    for command in ["bpe", "clusters", "shards", "verify", "show", "encode", "decode", "parity"] {
         let help = String::from_utf8(place.run(&[command, "--help"]).stdout).unwrap();
         assert!(help.lines().count() <= 60 && help.contains("Example"), "{help}");
     }
