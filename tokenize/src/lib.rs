@@ -5,6 +5,7 @@
 //! [`show`] and [`verify`] read it back, [`parity`] compares models with stored outputs, [`cli`] is the command.
 
 pub mod bpe;
+pub mod checkpoint;
 pub mod cli;
 pub mod codec;
 pub mod corpus;
