@@ -1,6 +1,6 @@
 //! PatchGAN: judges overlapping patches as real or drawn (taming `NLayerDiscriminator`, `modules/discriminator/model.py`).
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, PaddingConfig2d};
 use burn::tensor::activation::leaky_relu;
@@ -105,7 +105,19 @@ impl DiscriminatorConfig {
             norms.push(self.norm.init(width, device));
         }
         main.push(conv(self.width(self.layers), 1, self.stride(self.layers + 1), true));
-        Discriminator { main, norms }
+        let discriminator = Discriminator { main, norms };
+        // As long as weights wait to be drawn, a clone's `no_grad` holds for the original, too.
+        discriminator.visit(&mut Draw);
+        discriminator
+    }
+}
+
+/// Draws the first weights of a module now.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        drop(param.val());
     }
 }
 
