@@ -172,6 +172,9 @@ fn a_loss_that_is_no_number_stops_the_run_and_is_named() {
         "schedule.warmup=0",
     ]);
     insta::assert_snapshot!(fault, @"
+    exit 1
+    error: step 2: reconstruction is NaN; training stopped
+    hint: the last checkpoint is intact; try a lower `schedule.lr`, a longer warm-up or a smaller `optim.clip`
     ");
 }
 
@@ -181,6 +184,8 @@ fn weights_of_lpips_that_are_missing_are_named_before_the_first_step() {
     let lpips = "loss.lpips={ weights = 'nowhere.pth' }";
     let fault = bench.fault(&["vqgan.toml", "-q", "--set", "data.image_size=16", "--set", lpips]);
     insta::assert_snapshot!(fault, @"
+    exit 2
+    error: nowhere.pth: No such file or directory (os error 2)
     ");
 }
 
@@ -198,8 +203,12 @@ fn a_codec_is_exported_from_any_checkpoint() {
     assert!(early > half + half / 2, "{early} {half}");
     let fault = bench.fault(&["export", "run", "--out", "codec.safetensors", "--step", "4"]);
     insta::assert_snapshot!(fault, @"
+    exit 2
+    error: run: no checkpoint of step 4; there are 3, 6
     ");
     insta::assert_snapshot!(bench.fault(&["export", "run"]), @"
+    exit 2
+    error: nothing to export: give --out, --reconstructions or both
     ");
 }
 
@@ -231,7 +240,12 @@ fn reconstructions_are_two_folders_of_equal_names_and_continue() {
         "--image-size",
         "8",
     ];
-    let said: serde_json::Value = serde_json::from_str(&bench.ok(&[&all[..], &["--json"]].concat())).unwrap();
+    // Lines of progress come before it.
+    let told = |bench: &Bench| -> serde_json::Value {
+        let lines = bench.ok(&[&all[..], &["--json"]].concat());
+        serde_json::from_str(lines.lines().last().unwrap()).unwrap()
+    };
+    let said = told(&bench);
     assert_eq!((said["pictures"].as_u64(), said["written"].as_u64()), (Some(12), Some(12)));
     let [original, drawn] =
         ["original", "reconstruction"].map(|name| pictures(&bench.path("all").join(name)));
@@ -245,12 +259,14 @@ fn reconstructions_are_two_folders_of_equal_names_and_continue() {
     for name in ["original/00000003.png", "reconstruction/00000003.png", "reconstruction/00000007.png"] {
         std::fs::remove_file(bench.path("all").join(name)).unwrap();
     }
-    let again: serde_json::Value =
-        serde_json::from_str(&bench.ok(&[&all[..], &["--json"]].concat())).unwrap();
+    let again = told(&bench);
     assert_eq!((again["written"].as_u64(), again["psnr"].as_f64()), (Some(2), said["psnr"].as_f64()));
     assert_eq!(pictures(&bench.path("all/reconstruction")), drawn);
     let fault = bench.fault(&["export", "run", "--reconstructions", "all"]);
     insta::assert_snapshot!(fault, @"
+    exit 2
+    error: all holds reconstructions by another codec or of other pictures
+    hint: write into another folder, or remove this one
     ");
 }
 

@@ -139,6 +139,8 @@ fn a_gumbel_codec_learns_its_projection() {
     task.restart.after = 0;
     task.gumbel.temperature.steps = 40;
     let mut learner = learner(&task);
+    learner.train = Pictures::empty(16);
+    (0..8u8).for_each(|i| learner.train.push(&Picture::filled(16, 16, [32 * i, 255 - 32 * i, 20 * i])));
     let logits = |learner: &VqGanLearner| -> Vec<f32> {
         let latents = Tensor::<4>::ones([1, 4, 1, 1], &learner.device);
         learner.model.quantize.logits(latents).unwrap().into_data().iter().collect()
