@@ -1,5 +1,6 @@
 //! Originals and reconstructions as two folders of PNG files with equal names: what clean-fid and pytorch-fid compare.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pipeline::picture::{DecodeOptions, Picture, decode};
@@ -35,7 +36,8 @@ pub struct Reconstructions<'a> {
     codec: &'a Codec,
     folder: PathBuf,
     waiting: Vec<(String, Picture)>,
-    psnr: Psnr,
+    /// Mean squared errors by name: their mean must not depend on which were there already.
+    errors: BTreeMap<String, f64>,
     written: u64,
 }
 
@@ -71,7 +73,7 @@ impl<'a> Reconstructions<'a> {
         }
         pipeline::atomic::write(&record, pipeline::settings::to_toml(origin)?)?;
         let folder = folder.to_owned();
-        Ok(Self { codec, folder, waiting: Vec::new(), psnr: Psnr::default(), written: 0 })
+        Ok(Self { codec, folder, waiting: Vec::new(), errors: BTreeMap::new(), written: 0 })
     }
 
     /// Takes a square picture in; its files are called `name.png`. They are left alone where both are there already.
@@ -82,7 +84,7 @@ impl<'a> Reconstructions<'a> {
         let [original, drawn] = self.files(&name);
         if original.exists() && drawn.exists() {
             let drawn = read(&drawn)?;
-            return self.measure(&picture, &drawn);
+            return self.measure(name, &picture, &drawn);
         }
         self.waiting.push((name, picture));
         if self.waiting.len() == BATCH { self.flush() } else { Ok(()) }
@@ -94,10 +96,12 @@ impl<'a> Reconstructions<'a> {
     /// As [`Self::push`], or there was no picture at all.
     pub fn finish(mut self) -> Result<Summary> {
         self.flush()?;
-        if self.psnr.images() == 0 {
+        if self.errors.is_empty() {
             return Err(Error::config("no picture to reconstruct"));
         }
-        Ok(Summary { pictures: self.psnr.images(), written: self.written, psnr: self.psnr.mean() })
+        let mut psnr = Psnr::default();
+        self.errors.values().for_each(|error| psnr.add(*error));
+        Ok(Summary { pictures: psnr.images(), written: self.written, psnr: psnr.mean() })
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -105,11 +109,11 @@ impl<'a> Reconstructions<'a> {
         let Some(first) = pictures.first() else { return Ok(()) };
         let grid = self.codec.grid(first.width() as usize);
         let drawings = self.codec.decode(&self.codec.encode(&pictures)?, grid)?;
-        for ((name, picture), drawing) in names.iter().zip(&pictures).zip(&drawings) {
-            let [original, drawn] = self.files(name);
+        for ((name, picture), drawing) in names.into_iter().zip(&pictures).zip(&drawings) {
+            let [original, drawn] = self.files(&name);
             pipeline::atomic::write(original, png(picture)?)?;
             pipeline::atomic::write(drawn, png(drawing)?)?;
-            self.measure(picture, drawing)?;
+            self.measure(name, picture, drawing)?;
             self.written += 1;
         }
         Ok(())
@@ -119,12 +123,12 @@ impl<'a> Reconstructions<'a> {
         ["original", "reconstruction"].map(|folder| self.folder.join(folder).join(format!("{name}.png")))
     }
 
-    fn measure(&mut self, original: &Picture, drawn: &Picture) -> Result<()> {
+    fn measure(&mut self, name: String, original: &Picture, drawn: &Picture) -> Result<()> {
         let error = mean_squared_error(original.pixels(), drawn.pixels()).ok_or_else(|| {
             let sizes = [original, drawn].map(|picture| format!("{}x{}", picture.width(), picture.height()));
             Error::config(format!("a picture of {} was drawn as {}", sizes[0], sizes[1]))
         })?;
-        self.psnr.add(error);
+        self.errors.insert(name, error);
         Ok(())
     }
 }
