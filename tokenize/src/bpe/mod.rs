@@ -10,12 +10,12 @@ pub mod clip;
 mod encoder;
 mod engine;
 pub mod hf;
+pub mod learn;
 mod lower;
 mod merges;
 mod split;
 mod symbols;
 pub mod tiktoken;
-mod train;
 pub mod yttm;
 
 use std::path::Path;
@@ -58,6 +58,11 @@ impl Default for Specials {
 }
 
 impl Specials {
+    /// Those that there are.
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        [self.pad, self.unk, self.bos, self.eos].into_iter().flatten()
+    }
+
     /// Whether an id is one of them.
     pub fn has(&self, id: u32) -> bool {
         [self.pad, self.unk, self.bos, self.eos].contains(&Some(id))

@@ -20,8 +20,8 @@ use crate::json_lines::json_line;
     version,
     about,
     after_help = "Examples:
-  tokenize bpe texts/ --vocab-size 16384 --out bpe.json
-  tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.json --out data/tokens
+  tokenize bpe texts/ --vocab-size 16384 --out bpe.model
+  tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.model --out data/tokens
   tokenize verify data/tokens --pairs data/pairs --codec vqgan.safetensors --out verify.png
   tokenize show data/tokens
 

@@ -71,7 +71,7 @@ impl Default for DataConfig {
         Self {
             tokens: "data/tokens".into(),
             codec: "codec.safetensors".into(),
-            bpe: "bpe.json".into(),
+            bpe: "bpe.model".into(),
             train: Where::default(),
             held_out: Where::default(),
             holdout: 0,
