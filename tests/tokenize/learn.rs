@@ -17,7 +17,8 @@ fn a_bpe_is_trained_on_text_and_encodes_it() {
     let place = texts();
     insta::assert_snapshot!(place.shown(&["bpe", "texts", "--vocab-size", "40"]), @r"");
     insta::assert_snapshot!(place.shown(&["encode", "--bpe", "bpe.model", "флаг", "red 日本"]), @r"");
-    let ids = String::from_utf8(place.run(&["encode", "--bpe", "bpe.model", "зелёный  флаг"]).stdout).unwrap();
+    let ids =
+        String::from_utf8(place.run(&["encode", "--bpe", "bpe.model", "зелёный  флаг"]).stdout).unwrap();
     let line: Vec<&str> =
         ["decode", "--bpe", "bpe.model"].into_iter().chain(ids.split_whitespace()).collect();
     assert_eq!(String::from_utf8(place.run(&line).stdout).unwrap(), "зелёный флаг\n");
@@ -53,7 +54,10 @@ fn bytes_that_are_no_utf8_are_told_and_the_record_has_all_figures() {
     let output = place.run(&["bpe", "texts", "--vocab-size", "40", "--json"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let record: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-    assert_eq!((&record["type"], &record["texts"], &record["damaged_texts"]), (&"bpe".into(), &5.into(), &1.into()));
+    assert_eq!(
+        (&record["type"], &record["texts"], &record["damaged_texts"]),
+        (&"bpe".into(), &5.into(), &1.into())
+    );
     assert_eq!((&record["words"], &record["distinct_words"]), (&9.into(), &6.into()));
     assert_eq!((&record["covered"], &record["lowercase"]), (&1.0.into(), &true.into()));
 }

@@ -142,11 +142,14 @@ impl Args {
             say(&format!("note: the texts hold only {size} different pieces; every word is one id now"));
         }
         let path: &Path = &self.out;
-        let Summary { texts, words, distinct_words, entries, alphabet, covered, pieces_per_word, .. } = summary;
+        let Summary { texts, words, distinct_words, entries, alphabet, covered, pieces_per_word, .. } =
+            summary;
         say(&format!("{}: {entries} entries from {texts} texts, sha256 {sha256}", path.display()));
         say(&format!("words       {words}, {distinct_words} different, {pieces_per_word:.2} pieces each"));
         say(&match self.config().kind {
-            LearnKind::Yttm => format!("characters  {alphabet} are entries and cover {:.4} % of the text", 100.0 * covered),
+            LearnKind::Yttm => {
+                format!("characters  {alphabet} are entries and cover {:.4} % of the text", 100.0 * covered)
+            }
             LearnKind::ByteLevel => format!("characters  all, by their bytes: {alphabet} are entries"),
         });
         say(&format!("time        {seconds:.1} s, {:.0} words/s", *words as f64 / seconds.max(1e-3)));

@@ -89,7 +89,9 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     let ends = memchr::memchr_iter(b'\n', bytes).chain((!bytes.ends_with(b"\n")).then_some(bytes.len()));
     ends.filter(|_| !bytes.is_empty()).map(move |end| {
-        let line = start..end - usize::from(bytes[start..end].ends_with(b"\r"));
+        // A carriage return is part of the end of a line, not an end by itself.
+        let carriage = end < bytes.len() && bytes[start..end].ends_with(b"\r");
+        let line = start..end - usize::from(carriage);
         start = end + 1;
         line
     })

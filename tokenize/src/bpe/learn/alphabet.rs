@@ -14,11 +14,14 @@ impl Alphabet {
     /// `coverage` of all `total` characters, white space included; a coverage of 1 takes all. The rule is that of
     /// YouTokenToMe: the rarest are dropped as long as what stays is more than the coverage.
     pub(super) fn new(counts: &HashMap<char, u64>, total: u64, coverage: f64) -> Self {
-        let mut rising: Vec<(u64, char)> = counts.iter().map(|(&character, &count)| (count, character)).collect();
+        let mut rising: Vec<(u64, char)> =
+            counts.iter().map(|(&character, &count)| (count, character)).collect();
         rising.sort_unstable();
         let enough = total as f64 * coverage;
         let (mut left, mut dropped) = (total, 0);
-        while let Some((count, _)) = rising.get(dropped) && (left - count) as f64 > enough {
+        while let Some((count, _)) = rising.get(dropped)
+            && (left - count) as f64 > enough
+        {
             left -= count;
             dropped += 1;
         }

@@ -94,10 +94,13 @@ fn last_of_each(merges: Vec<Pair>) -> Vec<Pair> {
 fn tokenizer_json(entries: &[String], merges: &[Pair], config: &LearnConfig) -> Value {
     let Specials { pad, unk, bos, eos } = config.specials;
     let named = [(pad, "<PAD>"), (unk, "<UNK>"), (bos, "<BOS>"), (eos, "<EOS>")];
-    let mut specials: Vec<(u32, &str)> = named.into_iter().filter_map(|(id, name)| Some((id?, name))).collect();
+    let mut specials: Vec<(u32, &str)> =
+        named.into_iter().filter_map(|(id, name)| Some((id?, name))).collect();
     specials.sort_unstable();
-    let mut vocabulary: Vec<(u32, &str)> =
-        free_ids(config.specials).zip(entries.iter().map(String::as_str)).chain(specials.iter().copied()).collect();
+    let mut vocabulary: Vec<(u32, &str)> = free_ids(config.specials)
+        .zip(entries.iter().map(String::as_str))
+        .chain(specials.iter().copied())
+        .collect();
     vocabulary.sort_unstable();
     let vocabulary: Map<String, Value> =
         vocabulary.into_iter().map(|(id, piece)| (piece.to_owned(), id.into())).collect();
@@ -110,7 +113,8 @@ fn tokenizer_json(entries: &[String], merges: &[Pair], config: &LearnConfig) -> 
         .collect();
     let merges: Vec<[&str; 2]> =
         merges.iter().map(|&(left, right)| [left, right].map(|id| entries[id as usize].as_str())).collect();
-    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let byte_level =
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
     json!({
         "version": "1.0",
         "truncation": null,
@@ -157,8 +161,12 @@ mod tests {
     }
 
     fn learned(texts: &[String], vocab_size: usize) -> Value {
-        let config =
-            LearnConfig { kind: LearnKind::ByteLevel, vocab_size, lowercase: false, ..LearnConfig::default() };
+        let config = LearnConfig {
+            kind: LearnKind::ByteLevel,
+            vocab_size,
+            lowercase: false,
+            ..LearnConfig::default()
+        };
         let batches = [Ok(texts.iter().collect::<Batch>())];
         let bpe = learn(batches.into_iter(), &config, &Watch::default()).unwrap().bpe;
         serde_json::from_slice(&bpe.file).unwrap()

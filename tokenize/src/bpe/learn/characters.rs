@@ -62,7 +62,9 @@ fn entries(config: &LearnConfig, alphabet: usize) -> Result<usize> {
                 "a vocabulary of {} is too small: the text has {different} different characters",
                 config.vocab_size
             ),
-            format!("ask for at least --vocab-size {least}, or leave rare characters out with --coverage 0.9999"),
+            format!(
+                "ask for at least --vocab-size {least}, or leave rare characters out with --coverage 0.9999"
+            ),
         ));
     }
     Ok(config.vocab_size - config.specials.ids().count())

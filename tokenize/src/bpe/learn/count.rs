@@ -89,7 +89,8 @@ impl Counted {
     }
 
     fn with(self, other: Self) -> Self {
-        let (mut into, from) = if self.words.len() < other.words.len() { (other, self) } else { (self, other) };
+        let (mut into, from) =
+            if self.words.len() < other.words.len() { (other, self) } else { (self, other) };
         into.words.absorb(&from.words);
         into.texts += from.texts;
         into.characters += from.characters;

@@ -210,8 +210,7 @@ struct Around {
 
 impl Around {
     fn grow(&mut self, entries: usize) {
-        for tally in
-            [&mut self.lost_before, &mut self.lost_after, &mut self.won_before, &mut self.won_after]
+        for tally in [&mut self.lost_before, &mut self.lost_after, &mut self.won_before, &mut self.won_after]
         {
             tally.grow(entries);
         }
@@ -280,7 +279,9 @@ impl Tally {
             self.touched.push(id);
         }
         *sum += count;
-        if let Some(word) = word && words.last() != Some(&word) {
+        if let Some(word) = word
+            && words.last() != Some(&word)
+        {
             words.push(word);
         }
     }

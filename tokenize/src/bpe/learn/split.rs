@@ -50,7 +50,9 @@ pub(super) fn gpt2<'a>(text: &'a str, mut piece: impl FnMut(&'a str)) {
 
 fn first_piece(text: &str, classes: &[Kind]) -> usize {
     let bytes = text.as_bytes();
-    if bytes[0] == b'\'' && let Some(length) = contraction(&bytes[1..]) {
+    if bytes[0] == b'\''
+        && let Some(length) = contraction(&bytes[1..])
+    {
         return 1 + length;
     }
     let led = usize::from(bytes[0] == b' ');
@@ -135,8 +137,25 @@ mod tests {
     fn english_and_russian_are_cut_as_gpt2_cuts_them() {
         let text = "It's  they've 42 ёжика's, (don't!)\n\n end 'll're ";
         let expected = [
-            "It", "'s", " ", " they", "'ve", " 42", " ёжика", "'s", ",", " (", "don", "'t", "!)", "\n", "\n",
-            " end", " '", "ll", "'re", " ",
+            "It",
+            "'s",
+            " ",
+            " they",
+            "'ve",
+            " 42",
+            " ёжика",
+            "'s",
+            ",",
+            " (",
+            "don",
+            "'t",
+            "!)",
+            "\n\n",
+            " end",
+            " '",
+            "ll",
+            "'re",
+            " ",
         ];
         assert_eq!(pieces(text), expected);
         assert_eq!(published(text), expected);
