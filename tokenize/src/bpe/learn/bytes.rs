@@ -9,6 +9,7 @@ use super::merge::{Learner, Pair, Rules, Sequences};
 use super::words::Words;
 use super::{LearnConfig, Learned, Summary, Watch, free_ids, untrained, within};
 use crate::Result;
+use crate::bpe::byte_characters::spelling;
 use crate::bpe::{Bpe, Specials};
 
 /// Values of a byte, each an entry.
@@ -58,30 +59,17 @@ pub(super) fn learn(counted: Counted, config: &LearnConfig, watch: &Watch) -> Re
 
 /// The bytes as entries, and the words as places among them.
 fn start(words: &Words) -> (Vec<String>, Sequences) {
-    let characters = gpt2_characters();
-    let mut bytes: Vec<u8> = (0..=u8::MAX).collect();
-    bytes.sort_unstable_by_key(|&byte| characters[usize::from(byte)]);
+    let mut bytes: Vec<(char, u8)> = spelling().map(|(byte, character)| (character, byte)).collect();
+    bytes.sort_unstable();
     let mut places = [0; BYTES];
-    for (&byte, place) in bytes.iter().zip(0..) {
+    for (&(_, byte), place) in bytes.iter().zip(0..) {
         places[usize::from(byte)] = place;
     }
     let mut sequences = Sequences::default();
     for (word, count) in words.iter() {
         sequences.push(word.iter().map(|&byte| places[usize::from(byte)]), count);
     }
-    (bytes.iter().map(|&byte| characters[usize::from(byte)].to_string()).collect(), sequences)
-}
-
-/// A visible character for each byte: printable Latin-1 stands for itself, the others follow from U+0100 on.
-fn gpt2_characters() -> [char; BYTES] {
-    let mut others = '\u{100}'..;
-    std::array::from_fn(|byte| {
-        let character = byte as u8 as char;
-        match character {
-            '!'..='~' | '¡'..='¬' | '®'..='ÿ' => character,
-            _ => others.next().unwrap_or(character),
-        }
-    })
+    (bytes.iter().map(|(character, _)| character.to_string()).collect(), sequences)
 }
 
 /// A pair that was joined again later, when its parts came about in another way, counts where it was joined last.

@@ -3,22 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::Watch;
 use super::words::Words;
-use super::{Watch, split};
 use crate::Result;
+use crate::bpe::split::Split;
 use crate::corpus::Batch;
-
-/// What becomes a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Split {
-    /// As YouTokenToMe splits.
-    Spaces,
-    /// Matches of GPT-2's pattern.
-    Gpt2 {
-        /// Strip and lower-case the text first: the pattern knows the ending of `it's`, not that of `IT'S`.
-        lowercase: bool,
-    },
-}
 
 /// Words of all texts.
 #[derive(Default)]
@@ -30,8 +19,9 @@ pub(super) struct Counted {
 }
 
 /// Counts the words of all batches. Each thread takes the next batch as soon as it is free and counts in a table of its
-/// own, so that memory grows with the distinct words alone; sums do not depend on who counted what.
-pub(super) fn count<I>(batches: I, split: Split, watch: &Watch) -> Result<Counted>
+/// own, so that memory grows with the distinct words alone; sums do not depend on who counted what. With `lowercase`,
+/// texts are stripped and lower-cased first: GPT-2's pattern knows the ending of `it's`, not that of `IT'S`.
+pub(super) fn count<I>(batches: I, split: Split, lowercase: bool, watch: &Watch) -> Result<Counted>
 where
     I: Iterator<Item = Result<Batch>> + Send,
 {
@@ -49,9 +39,9 @@ where
         batch
     };
     let work = || {
-        let (mut counted, mut lower) = (Counted::default(), String::new());
+        let (mut counted, mut room) = (Counted::default(), Room::default());
         while let Some(batch) = next()? {
-            counted.add(&batch, split, &mut lower);
+            counted.add(&batch, split, lowercase, &mut room);
             watch.counted(batch.len());
         }
         Ok(counted)
@@ -67,25 +57,25 @@ where
     })
 }
 
+/// What the words of a text are cut in.
+#[derive(Default)]
+struct Room {
+    lower: String,
+    bytes: Vec<u8>,
+    bounds: Vec<[usize; 2]>,
+}
+
 impl Counted {
-    fn add(&mut self, batch: &Batch, split: Split, lower: &mut String) {
+    fn add(&mut self, batch: &Batch, split: Split, lowercase: bool, room: &mut Room) {
         for text in batch.texts() {
             self.texts += 1;
             self.characters += 1 + text.bytes().filter(|&byte| byte as i8 >= -0x40).count() as u64;
-            match split {
-                Split::Spaces => split::spaces(text.as_bytes(), |word| self.words.add(word, 1)),
-                Split::Gpt2 { lowercase: false } => self.add_pieces(text),
-                Split::Gpt2 { lowercase: true } => {
-                    lower.clear();
-                    lower.extend(text.trim().chars().flat_map(char::to_lowercase));
-                    self.add_pieces(lower);
-                }
+            let text = if lowercase { lower(text, &mut room.lower) } else { text };
+            split.cut(text, &mut room.bytes, &mut room.bounds);
+            for &[start, end] in &room.bounds {
+                self.words.add(&room.bytes[start..end], 1);
             }
         }
-    }
-
-    fn add_pieces(&mut self, text: &str) {
-        split::gpt2(text, |piece| self.words.add(piece.as_bytes(), 1));
     }
 
     fn with(self, other: Self) -> Self {
@@ -98,6 +88,13 @@ impl Counted {
     }
 }
 
+/// Lower case as Hugging Face's `Lowercase` has it: each character by itself.
+fn lower<'a>(text: &str, room: &'a mut String) -> &'a str {
+    room.clear();
+    room.extend(text.trim().chars().flat_map(char::to_lowercase));
+    room
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -108,7 +105,7 @@ mod tests {
     use crate::Error;
 
     fn counted(batches: Vec<Batch>, split: Split) -> BTreeMap<String, u64> {
-        let counted = count(batches.into_iter().map(Ok), split, &Watch::default()).unwrap();
+        let counted = count(batches.into_iter().map(Ok), split, true, &Watch::default()).unwrap();
         let words = counted.words.iter();
         words.map(|(word, count)| (String::from_utf8(word.to_vec()).unwrap(), count)).collect()
     }
@@ -119,7 +116,7 @@ mod tests {
             mut texts in proptest::collection::vec("[ab ▁'s]{0,12}", 0..40),
             sizes in (1_usize..9, 1_usize..9),
         ) {
-            for split in [Split::Spaces, Split::Gpt2 { lowercase: true }] {
+            for split in [Split::Spaces, Split::Gpt2] {
                 let cut = |texts: &[String], size| texts.chunks(size).map(|some| some.iter().collect()).collect();
                 let first = counted(cut(&texts, sizes.0), split);
                 texts.reverse();
@@ -132,7 +129,7 @@ mod tests {
     fn the_first_error_ends_the_count() {
         let fault = || Error::Config { key: "a".to_owned(), why: "b".to_owned() };
         let batches = (0..1000).map(|n| if n < 5 { Ok(Batch::from_iter(["a b"])) } else { Err(fault()) });
-        let error = count(batches, Split::Spaces, &Watch::default()).map(|_| ()).unwrap_err();
+        let error = count(batches, Split::Spaces, false, &Watch::default()).map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), "a: b");
     }
 
@@ -141,13 +138,13 @@ mod tests {
         let watch = Watch::default();
         watch.interrupt.set(130);
         let batches = std::iter::repeat_with(|| Ok(Batch::from_iter(["a b"])));
-        assert_eq!(count(batches, Split::Spaces, &watch).map(|_| ()).unwrap_err().exit_code(), 130);
+        assert_eq!(count(batches, Split::Spaces, false, &watch).map(|_| ()).unwrap_err().exit_code(), 130);
     }
 
     #[test]
     fn characters_are_counted_with_the_ends_of_texts() {
         let batches = [Ok(Batch::from_iter(["ёж ", ""]))];
-        let counted = count(batches.into_iter(), Split::Spaces, &Watch::default()).unwrap();
+        let counted = count(batches.into_iter(), Split::Spaces, false, &Watch::default()).unwrap();
         assert_eq!((counted.texts, counted.characters), (2, 5));
     }
 }

@@ -1,7 +1,6 @@
 //! Learns byte-pair encodings from text.
 //!
-//! Modules in the order in which data passes them: `split` cuts texts into words, `count` and `words` count them in
-//! parallel, `alphabet` chooses the characters, `merge` joins pairs, `characters` and `bytes` make models of it.
+//! Modules in the order in which data passes them: `count` and `words` cut texts into words and count them in parallel, `alphabet` chooses the characters, `merge` joins pairs, `characters` and `bytes` make models of it.
 //!
 //! The result depends on the texts alone, neither on their order nor on the number of threads.
 
@@ -10,7 +9,6 @@ mod bytes;
 mod characters;
 mod count;
 mod merge;
-mod split;
 mod words;
 
 use std::collections::HashSet;
@@ -19,10 +17,11 @@ use pipeline::interrupt::Interrupt;
 use pipeline::progress::Progress;
 use serde::Serialize;
 
+use super::split::Split;
 use super::{Bpe, Specials};
 use crate::corpus::Batch;
 use crate::{Error, Result};
-use count::{Split, count};
+use count::count;
 
 /// Merges between two looks at the progress line.
 const LOOK: usize = 256;
@@ -129,11 +128,11 @@ where
     I: Iterator<Item = Result<Batch>> + Send,
 {
     check(config)?;
-    let split = match config.kind {
-        LearnKind::Yttm => Split::Spaces,
-        LearnKind::ByteLevel => Split::Gpt2 { lowercase: config.lowercase },
-    };
-    let counted = count(batches, split, watch)?;
+    let counted = match config.kind {
+        // Words are lower-cased once each, after they have been counted.
+        LearnKind::Yttm => count(batches, Split::Spaces, false, watch),
+        LearnKind::ByteLevel => count(batches, Split::Gpt2, config.lowercase, watch),
+    }?;
     if counted.words.len() == 0 {
         let cure = "give text files, or name the column that holds the text with --columns";
         return Err(untrained("there is no text".to_owned(), cure.to_owned()));
