@@ -6,6 +6,8 @@
 mod codecs;
 #[path = "tokenize/clusters.rs"]
 mod clusters;
+#[path = "tokenize/learn.rs"]
+mod learn;
 #[path = "tokenize/place.rs"]
 mod place;
 
@@ -44,7 +46,7 @@ fn pairs_become_token_shards_and_a_second_run_does_nothing() {
     -- out
     tokens: 9 rows in 1 shard of tokens/1
     codec       codec sha256 <codec.ckpt>, 128 codes, grid 2 x 2, 32 px
-    bpe         hf-bpe sha256 <bpe.json>, 52 entries
+    bpe         yttm sha256 <bpe.model>, 52 entries
     column      key: string
     column      caption: string
     column      text_ids: list<u16>
@@ -173,7 +175,7 @@ fn a_caption_of_ten_thousand_characters_is_kept_whole() {
     let made = place.run(&SHARDS);
     assert!(made.status.success(), "{made:?}");
     let rows = place.rows("tokens");
-    let bpe = tokenize::bpe::Bpe::load(place.path("bpe.json")).unwrap();
+    let bpe = tokenize::bpe::Bpe::load(place.path("bpe.model")).unwrap();
     for (row, item) in [(&rows[0], &list[0]), (&rows[2], &list[1])] {
         assert_eq!(row.caption.as_ref(), Some(&item.caption));
         assert_eq!(bpe.decode(row.text_ids.as_ref().unwrap()), item.caption.trim());
@@ -424,51 +426,6 @@ fn a_truncated_token_shard_is_named_with_the_cure() {
 }
 
 #[test]
-fn a_bpe_is_trained_on_text_and_encodes_it() {
-    let place = Place::new();
-    place.put("texts/a.txt", "Красный флаг\nзелёный флаг\n");
-    place.put("texts/b.tsv", "id\tcaption\n1\tred flag\n");
-    insta::assert_snapshot!(place.shown(&["bpe", "texts", "--vocab-size", "40"]), @r"
-    exit 0
-    -- out
-    -- err
-    bpe.json: 40 entries from 3 texts, sha256 <bpe.json>
-    next: tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.json --out data/tokens
-    ");
-    insta::assert_snapshot!(place.shown(&["encode", "--bpe", "bpe.json", "ФЛАГ", "red 日本"]), @r"
-    exit 0
-    -- out
-    29
-    24 34 24 1
-    -- err
-    ");
-    let ids = String::from_utf8(place.run(&["encode", "--bpe", "bpe.json", "Зелёный  флаг"]).stdout).unwrap();
-    let line: Vec<&str> = ["decode", "--bpe", "bpe.json"].into_iter().chain(ids.split_whitespace()).collect();
-    assert_eq!(String::from_utf8(place.run(&line).stdout).unwrap(), "зелёный флаг\n");
-    insta::assert_snapshot!(place.shown(&["bpe", "texts", "--vocab-size", "9000"]), @r"
-    exit 0
-    -- out
-    -- err
-    note: the texts hold only 48 different pieces; every word is one id now
-    bpe.json: 48 entries from 3 texts, sha256 <bpe.json>
-    next: tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.json --out data/tokens
-    ");
-    insta::assert_snapshot!(place.shown(&["bpe", "texts", "--vocab-size", "9"]), @r"
-    exit 2
-    -- out
-    -- err
-    error: cannot train a BPE: a vocabulary of 9 is too small: the text has 21 different characters
-    hint: ask for at least --vocab-size 25
-    ");
-    insta::assert_snapshot!(place.shown(&["bpe", "absent.txt"]), @r"
-    exit 2
-    -- out
-    -- err
-    error: absent.txt: No such file or directory (os error 2)
-    ");
-}
-
-#[test]
 fn a_picture_becomes_codes_and_codes_a_picture() {
     let place = Place::new();
     place.put("a.png", png(3, 50, 40));
@@ -513,7 +470,7 @@ fn json_lines_carry_type_and_version() {
         (&[&SHARDS[..], &["--json"]].concat()[..], "summary"),
         (&["show", "tokens", "--json"], "tokens"),
         (&["verify", "tokens", "--pairs", "pairs", "--codec", "codec.ckpt", "--json"], "verify"),
-        (&["encode", "--bpe", "bpe.json", "--json", "red"], "ids"),
+        (&["encode", "--bpe", "bpe.model", "--json", "red"], "ids"),
     ] {
         let output = place.run(line);
         let text = String::from_utf8(output.stdout).unwrap();

@@ -21,8 +21,8 @@ use crate::json_lines::json_line;
     version,
     about,
     after_help = "Examples:
-  tokenize bpe texts/ --vocab-size 16384 --out bpe.json
-  tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.json --out data/tokens
+  tokenize bpe texts/ --vocab-size 16384 --out bpe.model
+  tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.model --out data/tokens
   tokenize verify data/tokens --pairs data/pairs --codec vqgan.safetensors --out verify.png
   tokenize show data/tokens
 
@@ -49,7 +49,7 @@ enum Command {
     Encode(encode::EncodeArgs),
     /// Print the text of ids, or write the picture of codes
     Decode(encode::DecodeArgs),
-    /// Compare codecs with stored outputs of a reference implementation
+    /// Compare codecs and text tokenizers with stored outputs of a reference implementation
     Parity(parity::Args),
     /// Print the completion script of a shell
     Completions {

@@ -29,6 +29,8 @@ pub struct TokenMeta {
     pub bpe_sha256: String,
     /// Text ids are below this.
     pub vocab_size: usize,
+    /// Whether captions were lower-cased and stripped before they were encoded.
+    pub lowercase: bool,
 }
 
 impl TokenMeta {
@@ -58,15 +60,18 @@ impl TokenMeta {
             ("troika.bpe.kind", self.bpe_kind.clone()),
             ("troika.bpe.sha256", self.bpe_sha256.clone()),
             ("troika.bpe.vocab_size", self.vocab_size.to_string()),
+            ("troika.bpe.lowercase", self.lowercase.to_string()),
         ];
         pairs.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect()
     }
 
     pub(super) fn from_key_values(path: &Path, pairs: Option<&Vec<KeyValue>>) -> Result<Self> {
-        let text = |key: &str| -> Result<String> {
+        let find = |key: &str| {
             let found = pairs.into_iter().flatten().find(|pair| pair.key == key);
-            let value = found.and_then(|pair| pair.value.clone());
-            value.ok_or_else(|| {
+            found.and_then(|pair| pair.value.clone())
+        };
+        let text = |key: &str| -> Result<String> {
+            find(key).ok_or_else(|| {
                 not_tokens(path, format!("not a token shard: the metadata key {key} is missing"))
             })
         };
@@ -89,6 +94,7 @@ impl TokenMeta {
             bpe_kind: text("troika.bpe.kind")?,
             bpe_sha256: text("troika.bpe.sha256")?,
             vocab_size: number("troika.bpe.vocab_size")?,
+            lowercase: find("troika.bpe.lowercase").is_some_and(|value| value == "true"),
         })
     }
 }
@@ -118,6 +124,7 @@ mod tests {
             bpe_kind: "hf-bpe".into(),
             bpe_sha256: "cd".into(),
             vocab_size: 70_000,
+            lowercase: true,
         };
         let read = TokenMeta::from_key_values(Path::new("t.parquet"), Some(&meta.to_key_values())).unwrap();
         assert_eq!(read, meta);

@@ -168,6 +168,7 @@ mod tests {
             bpe_kind: "hf-bpe".into(),
             bpe_sha256: "bb".into(),
             vocab_size,
+            lowercase: true,
         }
     }
 
@@ -242,6 +243,7 @@ mod tests {
         troika.bpe.kind = hf-bpe
         troika.bpe.sha256 = bb
         troika.bpe.vocab_size = 1000
+        troika.bpe.lowercase = true
         ");
         let reader = TokenReader::open(&path).unwrap();
         assert_eq!(

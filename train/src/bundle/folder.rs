@@ -1,7 +1,8 @@
 //! A bundle on disk: `model/` of a run folder.
 //!
 //! It holds `weights.safetensors` under published key names with `model.toml`, the codec as `codec.*` in the container
-//! that the run was given (a folder `codec` if it has several files) with its configuration, and `bpe.json`. It can be moved and copied as a whole.
+//! that the run was given (a folder `codec` if it has several files) with its configuration, and the vocabulary as `bpe.*`
+//! with `bpe.toml`. It can be moved and copied as a whole.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
-use super::Bundle;
+use super::{Bundle, words};
 use crate::rudolph::{Rudolph, RudolphConfig};
 use crate::rudolph_task::RudolphTask;
 use crate::run::{Checkpoints, Folder, load_module};
@@ -21,7 +22,6 @@ const CONFIG: &str = "model.toml";
 const WEIGHTS: &str = "weights.safetensors";
 /// Without its extension, by which a codec's reader is chosen.
 const CODEC: &str = "codec";
-const BPE: &str = "bpe.json";
 
 /// Where a bundle's vocabulary comes from; the codec knows its own files.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Bundle {
         Ok(Self {
             model: Rudolph::load(&config, &dir.join(WEIGHTS), device)?,
             codec: Codec::load(&codec_in(dir)?, device)?,
-            bpe: Bpe::load(dir.join(BPE))?,
+            bpe: words::open(dir)?,
         })
     }
 
@@ -68,7 +68,7 @@ impl Bundle {
         Ok(Self {
             model: load_module(task.model.init(device), &checkpoint.join(WEIGHTS))?,
             codec: Codec::load(&task.data.codec, device)?,
-            bpe: Bpe::load(&task.data.bpe)?,
+            bpe: words::with_settings(Bpe::load(&task.data.bpe)?, &checkpoint)?,
         })
     }
 
@@ -77,11 +77,10 @@ impl Bundle {
     /// # Errors
     /// A file cannot be read or written, or is no longer what was loaded: the model knows nothing of another codec.
     pub fn save(&self, sources: &Sources, dir: &Path) -> Result<()> {
-        let bpe = unchanged(&sources.bpe, self.bpe.sha256())?;
         self.model.save(&dir.join(WEIGHTS))?;
         atomic::write(dir.join(CONFIG), settings::to_toml(self.model.config())?)?;
         self.codec.save_to(dir)?;
-        Ok(atomic::write(dir.join(BPE), bpe)?)
+        words::save(&self.bpe, &sources.bpe, dir)
     }
 }
 
