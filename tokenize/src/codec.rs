@@ -21,6 +21,21 @@ pub struct Codec {
     model: VqGan,
     device: Device,
     path: PathBuf,
+    preprocess: pixels::Preprocess,
+}
+
+/// Kinds.
+#[derive(Clone, Copy, Debug)]
+pub enum CodecKind {
+    /// VQGAN.
+    Vqgan,
+}
+
+impl CodecKind {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        "vqgan"
+    }
 }
 
 impl Codec {
@@ -46,6 +61,7 @@ impl Codec {
             model,
             device,
             path: path.to_owned(),
+            preprocess: pixels::Preprocess::default(),
         })
     }
 
@@ -57,6 +73,26 @@ impl Codec {
     /// Pixels per code side.
     pub fn downsampling(&self) -> usize {
         self.config.downsampling()
+    }
+
+    /// Which model it is.
+    pub fn kind(&self) -> CodecKind {
+        CodecKind::Vqgan
+    }
+
+    /// The side of the pictures that it was trained on, in pixels.
+    pub fn resolution(&self) -> usize {
+        self.config.resolution
+    }
+
+    /// Pixels per side of the pictures that it draws from a grid.
+    pub fn decoded_size(&self, grid: usize) -> usize {
+        grid * self.downsampling()
+    }
+
+    /// What is done to a picture before it.
+    pub fn preprocess(&self) -> &pixels::Preprocess {
+        &self.preprocess
     }
 
     /// Number of distinct codes.
