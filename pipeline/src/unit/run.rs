@@ -150,8 +150,8 @@ pub fn run_together(
     let units = targets.iter().map(|(store, plan)| Some((*store, *plan, plan.units.get(unit)?)));
     let units = units.collect::<Option<Vec<_>>>();
     let units = units.ok_or_else(|| Error::Unit { message: format!("no unit {unit} in every plan") })?;
-    let attempt = |(store, plan, unit): &(_, &Plan, _)| Attempt::new(plan, unit, store, interrupt, &abandoned);
-    let attempts: Vec<Attempt<'_>> = units.iter().map(attempt).collect();
+    let begin = |(store, plan, unit)| Attempt::new(plan, unit, store, interrupt, &abandoned);
+    let attempts: Vec<Attempt<'_>> = units.iter().copied().map(begin).collect();
     let mut produced = match work(&attempts) {
         Ok(produced) => produced.into_iter(),
         Err(error) => {
