@@ -1,12 +1,8 @@
-//! Text ↔ ids by byte-pair encoding in the manner of YouTokenToMe, kept as a Hugging Face `tokenizer.json`.
+//! Trains an encoding in the manner of YouTokenToMe with Hugging Face's library, kept as its `tokenizer.json`.
 //!
 //! Text is lower-cased and stripped as ruDALL-E does, split on white space, and each word gets a leading `▁`.
 //! Ids 0 to 3 are `<PAD> <UNK> <BOS> <EOS>` (YouTokenToMe's defaults), then characters, then merges.
 
-use std::path::Path;
-
-use pipeline::atomic;
-use sha2::{Digest, Sha256};
 use tokenizers::decoders::DecoderWrapper;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
@@ -17,34 +13,12 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::{AddedToken, Tokenizer};
 
+use super::{Bpe, UNK};
 use crate::{Error, Result};
-
-/// Fills a text up to its length.
-pub const PAD: u32 = 0;
-/// Stands for a run of characters that the vocabulary lacks.
-pub const UNK: u32 = 1;
-/// Begins a text.
-pub const BOS: u32 = 2;
-/// Ends a text.
-pub const EOS: u32 = 3;
 
 const SPECIALS: [&str; 4] = ["<PAD>", "<UNK>", "<BOS>", "<EOS>"];
 /// The separators of YouTokenToMe: ASCII white space and the word mark itself.
 const SEPARATORS: &str = r"[ \t\n\x0b\x0c\r▁]+";
-
-/// A trained byte-pair encoding.
-///
-/// ```
-/// let bpe = tokenize::bpe::Bpe::train(["a red flag", "a green flag"].iter(), 40)?;
-/// assert_eq!(bpe.decode(&bpe.encode("Green  FLAG")), "green flag");
-/// # Ok::<(), tokenize::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Bpe {
-    tokenizer: Tokenizer,
-    json: String,
-    sha256: String,
-}
 
 impl Bpe {
     /// Learns an encoding of at most `vocab_size` entries, special ids included. The result depends on the texts alone,
@@ -79,84 +53,8 @@ impl Bpe {
             return Err(untrained(why, format!("ask for at least --vocab-size {size}")));
         }
         let json = tokenizer.to_string(true).map_err(defect)?;
-        Ok(Self::new(tokenizer, json))
+        Self::from_bytes(json.into_bytes(), "the trained BPE")
     }
-
-    /// Reads a `tokenizer.json`.
-    ///
-    /// # Errors
-    /// A missing file, another format, or a vocabulary without the four special ids.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let fault = |why: String| Error::Bpe {
-            what: path.display().to_string(),
-            why,
-            cure: Some("make one with `tokenize bpe TEXTS --vocab-size 16384 --out bpe.json`".to_owned()),
-        };
-        let json = String::from_utf8(bytes)
-            .map_err(|_| fault("not a tokenizer.json (not UTF-8 text)".to_owned()))?;
-        let tokenizer = Tokenizer::from_bytes(json.as_bytes())
-            .map_err(|e| fault(format!("not a tokenizer.json: {e}")))?;
-        for (id, token) in (0..).zip(SPECIALS) {
-            if tokenizer.token_to_id(token) != Some(id) {
-                return Err(fault(format!("{token} must have the id {id}")));
-            }
-        }
-        Ok(Self::new(tokenizer, json))
-    }
-
-    fn new(mut tokenizer: Tokenizer, json: String) -> Self {
-        // A caption that spells "<BOS>" is text, not a control code.
-        tokenizer.set_encode_special_tokens(true);
-        let sha256 = hex(&Sha256::digest(json.as_bytes()));
-        Self { tokenizer, json, sha256 }
-    }
-
-    /// Writes `tokenizer.json`: the bytes that [`Self::sha256`] is the hash of.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        Ok(atomic::write(path.as_ref(), self.json.as_bytes())?)
-    }
-
-    /// Bare ids of a text: no BOS, EOS or padding; a run of unknown characters inside a word is one [`UNK`].
-    pub fn encode(&self, text: &str) -> Vec<u32> {
-        // The library fails only where a model lacks its own unknown token, which `load` has ruled out.
-        self.tokenizer
-            .encode_fast(text, false)
-            .map_or_else(|_| vec![UNK], |encoding| encoding.get_ids().to_vec())
-    }
-
-    /// The text of ids; special ids and ids outside the vocabulary are dropped.
-    pub fn decode(&self, ids: &[u32]) -> String {
-        let pieces = ids.iter().filter(|&&id| id > EOS).filter_map(|&id| self.tokenizer.id_to_token(id));
-        let text = pieces.collect::<String>().replace('▁', " ");
-        text.strip_prefix(' ').map_or(text.clone(), str::to_owned)
-    }
-
-    /// Entries, special ids included.
-    pub fn vocab_size(&self) -> usize {
-        self.tokenizer.get_vocab_size(true)
-    }
-
-    /// Hash of the tokenizer's file, lower-case hexadecimal.
-    pub fn sha256(&self) -> &str {
-        &self.sha256
-    }
-
-    /// The kind that token shards record.
-    pub fn kind(&self) -> &'static str {
-        "hf-bpe"
-    }
-}
-
-/// The text that [`Bpe::encode`] sees: lower case, runs of separators as one space, none at the ends.
-pub fn normalise(text: &str) -> String {
-    let lower: String = text.chars().flat_map(char::to_lowercase).collect();
-    let words: Vec<&str> = lower.split(is_separator).filter(|word| !word.is_empty()).collect();
-    words.join(" ").trim().to_owned()
 }
 
 fn untrained(why: String, cure: String) -> Error {
@@ -166,10 +64,6 @@ fn untrained(why: String, cure: String) -> Error {
 /// What the library can only say if this file is wrong.
 fn defect(error: tokenizers::Error) -> Error {
     untrained(error.to_string(), "this is a defect, please report it".to_owned())
-}
-
-fn is_separator(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '▁')
 }
 
 fn empty() -> tokenizers::Result<Tokenizer> {
@@ -187,15 +81,12 @@ fn empty() -> tokenizers::Result<Tokenizer> {
     Ok(tokenizer)
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bpe::{BOS, EOS, PAD};
 
     const TEXTS: [&str; 4] =
         ["Красный флаг", "red flag, red apple", "зелёное яблоко", "a green apple and a flag"];
@@ -229,11 +120,11 @@ mod tests {
 
     #[test]
     fn training_depends_on_the_texts_alone() {
-        let text = include_str!("bpe.rs");
+        let text = include_str!("train.rs");
         let lines: Vec<&str> = text.lines().collect();
         let first = Bpe::train(lines.iter(), 600).unwrap();
         for _ in 0..4 {
-            assert_eq!(Bpe::train(lines.iter().rev(), 600).unwrap().json, first.json);
+            assert_eq!(Bpe::train(lines.iter().rev(), 600).unwrap().sha256(), first.sha256());
         }
         assert_eq!(first.vocab_size(), 600);
     }
@@ -266,12 +157,15 @@ mod tests {
         assert_eq!(loaded.encode("Green  флаг"), bpe.encode("green флаг"));
     }
 
-    #[test]
-    fn another_format_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("bpe.model");
-        atomic::write(&path, "10 20\n9601 4\n").unwrap();
-        assert!(Bpe::load(&path).unwrap_err().to_string().contains("bpe.model: not a tokenizer.json"));
+    fn is_separator(c: char) -> bool {
+        matches!(c, ' ' | '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '▁')
+    }
+
+    /// Lower case, runs of separators as one space, none at the ends.
+    fn normalise(text: &str) -> String {
+        let lower: String = text.chars().flat_map(char::to_lowercase).collect();
+        let words: Vec<&str> = lower.split(is_separator).filter(|word| !word.is_empty()).collect();
+        words.join(" ").trim().to_owned()
     }
 
     proptest! {
