@@ -57,7 +57,7 @@ impl Psnr {
 }
 
 /// How often each entry of a codebook occurs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CodeUsage {
     counts: Vec<u64>,
 }

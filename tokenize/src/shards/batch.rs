@@ -102,7 +102,8 @@ impl<'a> Batches<'a> {
                 self.waiting.push_front(pair);
                 break;
             }
-            for ((lane, views), outcome) in self.lanes.iter_mut().zip(&pair.views).zip(&mut pair.coded.grids) {
+            for ((lane, views), outcome) in self.lanes.iter_mut().zip(&pair.views).zip(&mut pair.coded.grids)
+            {
                 if let Outcome::Views(codes) = outcome {
                     codes.extend(lane.codes.drain(..*views));
                 }

@@ -34,7 +34,10 @@ pub(super) fn check(path: &Path, schema: &Schema, config: &ShardsConfig) -> Resu
     let field = |key: &str, name: &str| {
         schema.field_with_name(name).map_err(|_| {
             let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-            refuse(path, format!("no column {name:?} (wanted by {key})"))(format!("columns here: {}", names.join(", ")))
+            refuse(path, format!("no column {name:?} (wanted by {key})"))(format!(
+                "columns here: {}",
+                names.join(", ")
+            ))
         })
     };
     for name in &config.captions {
@@ -109,7 +112,8 @@ impl TextReader {
         let file = File::open(path).map_err(Error::io(path))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| Error::table(path, e))?;
         let wanted = |field: &Field| {
-            config.captions.contains(field.name()) || columns.iter().any(|column| column.name == *field.name())
+            config.captions.contains(field.name())
+                || columns.iter().any(|column| column.name == *field.name())
         };
         let fields = builder.schema().fields().iter().enumerate();
         let roots: Vec<usize> = fields.filter(|(_, field)| wanted(field)).map(|(root, _)| root).collect();
@@ -137,7 +141,8 @@ impl TextReader {
             return Ok(Texts { captions: Vec::new(), extra: BTreeMap::new() });
         }
         while self.row == self.rows {
-            let batch = self.reader.next().ok_or_else(|| Error::table(&self.path, "columns of different lengths"))?;
+            let batch =
+                self.reader.next().ok_or_else(|| Error::table(&self.path, "columns of different lengths"))?;
             self.take(&batch.map_err(|e| Error::table(&self.path, e))?)?;
         }
         let row = self.row;
@@ -162,10 +167,12 @@ impl TextReader {
             Some(_) => cast(&array, &DataType::List(Field::new("item", DataType::Utf8, true).into())),
             None => cast(&array, &DataType::Utf8),
         };
-        let captions = self.captions.iter().map(|name| text(find(name)?).map_err(|e| Error::table(&self.path, e)));
-        let columns = self.columns.iter().map(|column| {
-            column.plain(&find(&column.name)?).map_err(|why| Error::table(&self.path, why))
-        });
+        let captions =
+            self.captions.iter().map(|name| text(find(name)?).map_err(|e| Error::table(&self.path, e)));
+        let columns = self
+            .columns
+            .iter()
+            .map(|column| column.plain(&find(&column.name)?).map_err(|why| Error::table(&self.path, why)));
         self.batch = Some((captions.collect::<Result<_>>()?, columns.collect::<Result<_>>()?));
         (self.row, self.rows) = (0, batch.num_rows());
         Ok(())

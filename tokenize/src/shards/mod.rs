@@ -146,6 +146,7 @@ impl Tokenizers {
             false => None,
         };
         let bpe = config.has_bpe().then(|| Bpe::load(&config.bpe)).transpose()?;
+        let bpe = bpe.map(|bpe| bpe.with_lowercase(config.lowercase));
         let text = TokenMeta {
             bpe_kind: bpe.as_ref().map_or_else(String::new, |bpe| bpe.kind().to_owned()),
             bpe_sha256: bpe.as_ref().map_or_else(String::new, |bpe| bpe.sha256().to_owned()),

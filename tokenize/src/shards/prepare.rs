@@ -8,8 +8,8 @@ use pipeline::picture::{DecodeOptions, Picture, decode};
 use pipeline::reason::{Reason, Status};
 use rayon::prelude::*;
 
-use super::columns::{TextReader, Texts};
 use super::Augment;
+use super::columns::{TextReader, Texts};
 use super::work::Job;
 use crate::Result;
 use crate::tokens::{TokenMeta, Value};
@@ -124,14 +124,14 @@ fn large_enough(picture: &Picture, grid: usize) -> std::result::Result<(), Reaso
     if side < grid { Err(Reason::TooSmall) } else { Ok(()) }
 }
 
-/// The square that the codec saw when it made a shard with this metadata.
+/// The square that the codec saw when it made a shard with this metadata, or that at another `side`.
 ///
 /// # Errors
 /// Bytes that are no picture, or a picture with fewer pixels per side than codes.
-pub(crate) fn square(bytes: &[u8], meta: &TokenMeta) -> std::result::Result<Picture, Reason> {
+pub(crate) fn square(bytes: &[u8], meta: &TokenMeta, side: usize) -> std::result::Result<Picture, Reason> {
     let picture = decode(bytes, &DecodeOptions::default())?;
     large_enough(&picture, meta.grid)?;
-    meta.preprocess.picture(picture, meta.image_size())
+    meta.preprocess.picture(picture, side)
 }
 
 #[cfg(test)]
@@ -147,10 +147,10 @@ mod tests {
     #[test]
     fn any_size_becomes_the_square_and_too_small_a_picture_is_a_reason() {
         let meta = TokenMeta { grid: 8, downsampling: 8, ..TokenMeta::default() };
-        let cut = square(&png(100, 40), &meta).unwrap();
+        let cut = square(&png(100, 40), &meta, 64).unwrap();
         assert_eq!((cut.width(), cut.height()), (64, 64));
-        assert_eq!(square(&png(1, 1), &meta), Err(Reason::TooSmall));
-        assert_eq!(square(&png(8, 9), &meta).map(|picture| picture.width()), Ok(64));
-        assert_eq!(square(b"<html>", &meta), Err(Reason::NotImage));
+        assert_eq!(square(&png(1, 1), &meta, 64), Err(Reason::TooSmall));
+        assert_eq!(square(&png(8, 9), &meta, 64).map(|picture| picture.width()), Ok(64));
+        assert_eq!(square(b"<html>", &meta, 64), Err(Reason::NotImage));
     }
 }

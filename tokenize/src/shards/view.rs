@@ -64,9 +64,9 @@ impl Augment {
             views.push(View { crop: None, flip: true });
         }
         if self.ten_crop > 0.0 {
-            views.extend((0..CROPS).flat_map(|crop| {
-                [false, true].map(|flip| View { crop: Some(crop), flip })
-            }));
+            views.extend(
+                (0..CROPS).flat_map(|crop| [false, true].map(|flip| View { crop: Some(crop), flip })),
+            );
         }
         views
     }
@@ -133,9 +133,8 @@ mod tests {
 
     #[test]
     fn views_are_named_and_ordered() {
-        let names = |augment: Augment| {
-            augment.views().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-        };
+        let names =
+            |augment: Augment| augment.views().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         assert_eq!(names(Augment::default()), "whole");
         assert_eq!(names(Augment { flip: true, ten_crop: 0.0 }), "whole whole-flip");
         assert_eq!(

@@ -11,13 +11,13 @@ use pipeline::pairs;
 use pipeline::reason::Reason;
 use pipeline::unit::{Attempt, Produced, Unit};
 
+use super::ShardsConfig;
 use super::batch::{Batches, Coded};
 use super::columns::TextReader;
 use super::prepare::{Outcome, Prepared, prepare_all};
 use super::talk::Talk;
 use super::time::Clocks;
 use super::write::{Output, write_all};
-use super::ShardsConfig;
 use crate::bpe::Bpe;
 use crate::codec::Codec;
 use crate::tokens::{Column, TokenMeta, TokenWriter};

@@ -76,7 +76,11 @@ fn rows_of(pair: &Coded, outcome: &Outcome<Vec<u16>>, views: &[String]) -> Vec<T
         extra: pair.extra.clone(),
     };
     let texts = || -> Vec<TokenRow> {
-        if pair.captions.is_empty() { vec![row(None)] } else { pair.captions.iter().map(|c| row(Some(c))).collect() }
+        if pair.captions.is_empty() {
+            vec![row(None)]
+        } else {
+            pair.captions.iter().map(|c| row(Some(c))).collect()
+        }
     };
     let mut rows = Vec::new();
     match outcome {
@@ -89,7 +93,8 @@ fn rows_of(pair: &Coded, outcome: &Outcome<Vec<u16>>, views: &[String]) -> Vec<T
             for (place, codes) in codes.iter().enumerate() {
                 rows.extend(texts().into_iter().map(|mut row| {
                     row.codes = Some(codes.clone());
-                    row.extra.extend(views.get(place).map(|view| (VIEW.to_owned(), Value::from(view.as_str()))));
+                    row.extra
+                        .extend(views.get(place).map(|view| (VIEW.to_owned(), Value::from(view.as_str()))));
                     row
                 }));
             }

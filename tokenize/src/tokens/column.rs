@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListBuilder, Float16Builder, Float32Builder, ListBuilder,
-    PrimitiveArray, PrimitiveBuilder, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListBuilder, ListBuilder, PrimitiveArray,
+    PrimitiveBuilder, StringArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -97,8 +97,11 @@ impl Column {
     /// A type that token shards do not pass through, in words.
     pub fn of(field: &Field) -> Result<Self, String> {
         let kind = plain(field.data_type()).ok_or_else(|| {
-            format!("{} is of type {}; strings, numbers, bools and lists of f16 or f32 are passed through",
-                field.name(), field.data_type())
+            format!(
+                "{} is of type {}; strings, numbers, bools and lists of f16 or f32 are passed through",
+                field.name(),
+                field.data_type()
+            )
         })?;
         Ok(Self { name: field.name().clone(), kind })
     }
@@ -254,11 +257,7 @@ fn list<'a>(values: impl Iterator<Item = Option<&'a Value>>, inner: &DataType) -
     }
 }
 
-fn fixed<'a>(
-    values: impl Iterator<Item = Option<&'a Value>>,
-    inner: &DataType,
-    length: i32,
-) -> ArrayRef {
+fn fixed<'a>(values: impl Iterator<Item = Option<&'a Value>>, inner: &DataType, length: i32) -> ArrayRef {
     fn build<'a, T: ArrowPrimitiveType>(
         values: impl Iterator<Item = Option<&'a Value>>,
         length: i32,

@@ -122,7 +122,8 @@ fn codes(batch: &RecordBatch, row: usize) -> Option<Vec<u16>> {
 /// The columns after the format's own; every type must be the promised one, or reading them would go wrong later.
 fn extra_columns(path: &Path, found: &arrow::datatypes::Schema, meta: &TokenMeta) -> Result<Vec<Column>> {
     let extra = found.fields().iter().skip(OWN.len()).map(|field| Column::of(field));
-    let extra: Vec<Column> = extra.collect::<std::result::Result<_, _>>().map_err(|why| damaged(path, why))?;
+    let extra: Vec<Column> =
+        extra.collect::<std::result::Result<_, _>>().map_err(|why| damaged(path, why))?;
     let expected = schema(meta, &extra);
     for (index, field) in expected.fields().iter().enumerate() {
         let fits = found

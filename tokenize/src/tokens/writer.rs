@@ -38,7 +38,8 @@ impl<W: Write + Send> TokenWriter<W> {
     /// A passed-through column with the name of a column of the format, or a schema that Parquet cannot hold.
     pub fn new(sink: W, path: impl Into<PathBuf>, meta: &TokenMeta, extra: &[Column]) -> Result<Self> {
         let path = path.into();
-        if let Some(taken) = extra.iter().map(|column| &column.name).find(|name| OWN.contains(&name.as_str())) {
+        if let Some(taken) = extra.iter().map(|column| &column.name).find(|name| OWN.contains(&name.as_str()))
+        {
             return Err(Error::Config {
                 key: "columns".to_owned(),
                 why: format!("{taken:?} is a column of every token shard already"),

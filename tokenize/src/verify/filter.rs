@@ -38,7 +38,8 @@ impl Filter {
 
     /// Whether shards with these passed-through columns can be filtered so.
     pub fn applies_to(&self, extra: &[Column]) -> bool {
-        matches!(self.column.as_str(), "key" | "caption") || extra.iter().any(|column| column.name == self.column)
+        matches!(self.column.as_str(), "key" | "caption")
+            || extra.iter().any(|column| column.name == self.column)
     }
 }
 
