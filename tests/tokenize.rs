@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, in its helpers too")]
 
+#[path = "tokenize/lines.rs"]
+mod lines;
 #[path = "tokenize/place.rs"]
 mod place;
+#[path = "tokenize/shards.rs"]
+mod shards;
 
 use std::path::Path;
 use std::process::Command;
@@ -152,10 +156,15 @@ fn failures_of_the_crawl_and_of_the_decoder_are_counted() {
     000000001: dns
     000000002: not_image
     000000003: too_small
-    tokens: 5 rows of 3 pictures
-    left out: dns 1, not_image 1, too_small 1 (`pipeline explain REASON` says more)
+    tokens: 9 rows of 3 pictures
+    without codes: dns 1, not_image 1, too_small 1 (`pipeline explain REASON` says more)
     next: train rudolph.toml --set data.tokens=tokens
     ");
+    // The captions of the pictures that failed are kept, with the reason.
+    let shown = place.shown(&["show", "tokens"]);
+    assert!(shown.contains("no codes    dns 1, not_image 2, too_small 1\n"), "{shown}");
+    let rows = place.rows("tokens");
+    assert!(rows.iter().all(|row| row.reason().is_some() == row.codes.is_none() && row.text_ids.is_some()));
 }
 
 #[test]
@@ -277,7 +286,7 @@ fn bad_settings_are_named_with_their_place() {
     exit 2
     -- out
     -- err
-    error: tokens.toml:2:1: unknown key `coddec`; known: pairs, codec, bpe, out, captions, columns, image_size, batch, device, unit_rows
+    error: tokens.toml:2:1: unknown key `coddec`; known: pairs, codec, bpe, out, captions, columns, lowercase, image_size, batch, device, unit_rows, augment
     hint: did you mean `codec`?
     ");
     insta::assert_snapshot!(place.shown(&["shards", "absent.toml"]), @r"
@@ -290,7 +299,7 @@ fn bad_settings_are_named_with_their_place() {
     exit 2
     -- out
     -- err
-    error: codec: name the codec's weights, for example vqgan.safetensors
+    error: codec: name the codec's weights, for example vqgan.safetensors, or a bpe for text-only shards
     ");
     insta::assert_snapshot!(place.shown(&["shards", "pairs", "--codec", "absent.ckpt", "--out", "tokens"]), @r"
     exit 2
@@ -309,10 +318,15 @@ fn bad_settings_are_named_with_their_place() {
     out = ""
     captions = ["caption"]
     columns = []
+    lowercase = true
     image_size = 128
     batch = 16
     device = "cpu"
     unit_rows = 10000
+
+    [augment]
+    flip = false
+    ten_crop = 0.0
     -- err
     "#);
 }

@@ -1,6 +1,7 @@
 //! The command line of `tokenize`: one file per group of subcommands, each turning flags into a library call.
 
 mod bpe;
+mod decode;
 mod encode;
 mod parity;
 mod shards;
@@ -45,7 +46,7 @@ enum Command {
     /// Print the ids of texts or the codes of pictures
     Encode(encode::EncodeArgs),
     /// Print the text of ids, or write the picture of codes
-    Decode(encode::DecodeArgs),
+    Decode(decode::DecodeArgs),
     /// Compare codecs with stored outputs of a reference implementation
     Parity(parity::Args),
     /// Print the completion script of a shell

@@ -119,7 +119,11 @@ struct Tokenizers {
 pub fn run(config: &ShardsConfig, options: &RunOptions) -> Result<ShardsSummary> {
     config.check()?;
     // Before the models are loaded, so that the first line comes at once.
-    let waiting = Progress::begin(options.style, "pairs", "loading the codec");
+    let waiting = Progress::begin(
+        options.style,
+        "pairs",
+        if config.has_codec() { "loading the codec" } else { "loading the tokenizers" },
+    );
     let tokenizers = Tokenizers::load(config)?;
     let inputs = plan::inputs(config)?;
     let targets = Target::all(config, &tokenizers.metas, &inputs.files, options.fresh)?;
