@@ -43,12 +43,14 @@ fn pairs_become_token_shards_and_a_second_run_does_nothing() {
     exit 0
     -- out
     tokens: 9 rows in 1 shard of tokens/1
-    codec       codec sha256 <codec.ckpt>, 128 codes, grid 2 x 2, 32 px
-    bpe         hf-bpe sha256 <bpe.json>, 52 entries
+    codec       codec (vqgan) sha256 <codec.ckpt>, 128 codes, grid 2 x 2, 32 px
+    preprocess  crop center, filter area, range minus_one_one, trained on 256 px
+    bpe         hf-bpe sha256 <bpe.json>, 52 entries, lower-cased
     column      key: string
     column      caption: string
     column      text_ids: list<u16>
     column      codes: fixed_size_list<u16, 4>
+    column      reason: string
     column      split: string
     keys        6, 9 rows with text, 9 with codes
     characters  min 10, mean 10.7, median 10, 99 % 12, max 12
@@ -80,6 +82,9 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     -- out
     pictures    2 of 2 measured
     psnr        6.54 dB (mean over pictures), 6.48 dB (of the mean squared error)
+    ssim        0.0213
+    mse         0.225156
+    exact       2 of 2 pictures encode to the same codes, 0 of 8 codes differ
     codebook    6 of 128 entries used (4.7 %), perplexity 5.7
     -- err
     loading the codec
@@ -94,6 +99,9 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     -- out
     pictures    2 of 2 measured
     psnr        6.54 dB (mean over pictures), 6.48 dB (of the mean squared error)
+    ssim        0.0213
+    mse         0.225156
+    exact       2 of 2 pictures encode to the same codes, 0 of 8 codes differ
     codebook    6 of 128 entries used (4.7 %), perplexity 5.7
     -- err
     ");
@@ -103,7 +111,7 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     -- err
     loading the codec
     error: tokens/00000-<attempt>.parquet: no column "spilt" to filter by
-    hint: columns here: key, caption, split
+    hint: columns here: key, caption, reason, split
     "#);
     insta::assert_snapshot!(place.shown(&["verify", "tokens", "--pairs", "pairs", "--codec", "codec.ckpt", "--where", "split=dev"]), @r#"
     exit 2

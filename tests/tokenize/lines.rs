@@ -91,7 +91,8 @@ fn originals_that_encode_to_other_codes_are_told() {
     let asked = place.shown(&[&verify[..], &["--exact", "0", "--min-ssim", "0.999"]].concat());
     assert!(asked.starts_with("exit 1") && asked.contains("is below the asked 0.999"), "{asked}");
     let json = place.run(&[&verify[..], &["--json", "-q"]].concat()).stdout;
-    let report: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let last = String::from_utf8(json).unwrap().lines().last().unwrap().to_owned();
+    let report: serde_json::Value = serde_json::from_str(&last).unwrap();
     assert_eq!(report["histogram"].as_array().unwrap().len(), 128);
     assert!(report["ssim"].is_number() && report["mse"].is_number(), "{report}");
     assert!(report["exact"]["codes_differing"].as_u64().unwrap() > 0, "{report}");

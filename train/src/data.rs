@@ -441,6 +441,14 @@ mod tests {
     }
 
     #[test]
+    fn rows_whose_picture_failed_are_taken_on_request_alone() {
+        let failed = TokenRow { extra: [(REASON.into(), "dns".into())].into(), ..TokenRow::default() };
+        assert!(!Where::default().takes(&failed));
+        let asked: Where = toml::from_str("reason = ['dns', 'decode']").unwrap();
+        assert!(asked.takes(&failed) && !asked.takes(&TokenRow::default()));
+    }
+
+    #[test]
     fn a_filter_takes_one_value_or_several() {
         let filter: Where = toml::from_str("split = ['train', 'valid']\nlanguage = 'ru'").unwrap();
         let with = |split: &str, language: &str| TokenRow {

@@ -76,15 +76,9 @@ fn inner(kind: &DataType) -> Option<&DataType> {
 
 /// The columns of a run's token shards after the format's own.
 pub(super) fn written(config: &ShardsConfig, passed: &[Column]) -> Vec<Column> {
-    let mut columns = Vec::new();
-    if config.has_codec() {
-        columns.push(Column::text(REASON));
-    }
-    if config.augment.is_any() {
-        columns.push(Column::text(VIEW));
-    }
-    columns.extend_from_slice(passed);
-    columns
+    let view = config.augment.is_any().then_some(VIEW);
+    let own = [REASON].into_iter().chain(view).map(Column::text);
+    own.chain(passed.iter().cloned()).collect()
 }
 
 /// Reads captions and columns of a row range, row by row, in step with the pairs.
