@@ -69,6 +69,7 @@ fn make_tokens(dir: &Path, bpe: &Bpe) {
         bpe_kind: "hf-bpe".into(),
         bpe_sha256: bpe.sha256().into(),
         vocab_size: bpe.vocab_size(),
+        lowercase: bpe.lowercase(),
         ..TokenMeta::default()
     };
     let path = dir.join("tokens/00000.parquet");

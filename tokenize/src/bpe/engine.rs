@@ -25,6 +25,13 @@ pub(super) struct Room {
 }
 
 impl Engine {
+    /// Words that are one id as they are, whatever their merges would give (`ignore_merges`).
+    pub(super) fn keep_whole(&mut self, words: impl Iterator<Item = (String, u32)>) {
+        if let Symbols::Bytes(bytes) = &mut self.symbols {
+            bytes.whole = words.map(|(word, id)| (word.into(), id)).collect();
+        }
+    }
+
     /// Adds the ids of `text` to `out`.
     pub(super) fn encode(&self, room: &mut Room, text: &str, out: &mut Vec<u32>) {
         let Room { cache, word, bytes, bounds } = room;

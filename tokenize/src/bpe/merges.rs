@@ -23,7 +23,7 @@ pub(super) struct Merges {
     /// Pair and value side by side, so that a look-up costs one cache line.
     table: Vec<(u64, u64)>,
     shift: u32,
-    /// Two pairs make one symbol, so that a rank cannot be told from the symbol (Hugging Face's trainer makes such).
+    /// See [`Self::of_library`].
     ambiguous: bool,
 }
 
@@ -39,19 +39,28 @@ pub(super) struct Word {
 }
 
 impl Merges {
+    /// A table with room for so many pairs.
+    pub(super) fn with_room(pairs: usize) -> Self {
+        let places = (pairs * 2).next_power_of_two().max(2);
+        Self { table: vec![(FREE, NONE); places], shift: 64 - places.trailing_zeros(), ambiguous: false }
+    }
+
     /// The table of `(left, right, rank, merged)`. A pair given twice keeps its last rank, as in the published programs.
     pub(super) fn new(merges: impl ExactSizeIterator<Item = (u32, u32, u32, u32)>) -> Self {
-        let places = (merges.len() * 2).next_power_of_two().max(2);
-        let mut this =
-            Self { table: vec![(FREE, NONE); places], shift: 64 - places.trailing_zeros(), ambiguous: false };
-        let mut made = Vec::with_capacity(merges.len());
+        let mut this = Self::with_room(merges.len());
         for (left, right, rank, merged) in merges {
             this.insert(left, right, rank, merged);
-            made.push(merged);
         }
-        made.sort_unstable();
-        this.ambiguous = made.windows(2).any(|pair| pair[0] == pair[1]);
         this
+    }
+
+    /// The same for merges of Hugging Face's library, which asks of a candidate whether its pair still makes its symbol,
+    /// not whether it is still its pair: not the same where two pairs make one symbol.
+    pub(super) fn of_library(merges: &[(u32, u32, u32, u32)]) -> Self {
+        let mut made: Vec<u32> = merges.iter().map(|(.., merged)| *merged).collect();
+        made.sort_unstable();
+        let ambiguous = made.windows(2).any(|pair| pair[0] == pair[1]);
+        Self { ambiguous, ..Self::new(merges.iter().copied()) }
     }
 
     /// Adds a pair to a table that was made large enough.

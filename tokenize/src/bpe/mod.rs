@@ -5,6 +5,7 @@
 //! of `tokenizer.json` encode with one engine: `split` cuts a text into words, `cache` knows the words seen before,
 //! `symbols` and `merges` do the others.
 
+mod byte_characters;
 mod cache;
 pub mod clip;
 mod encoder;
@@ -120,7 +121,7 @@ impl Bpe {
         } else if yttm::looks_like(&bytes) {
             Kind::Yttm(yttm::Model::parse(text()?, what)?)
         } else if tiktoken::looks_like(&bytes) {
-            Kind::Tiktoken(tiktoken::Model::parse(text()?, what, None)?)
+            Kind::Tiktoken(tiktoken::Model::parse(text()?, what)?)
         } else {
             return Err(unknown(what, "no text tokenizer that is known here"));
         };
@@ -229,19 +230,28 @@ impl Bpe {
             _ => None,
         }
     }
+
+    /// The `tokenizer.json`, if it is one.
+    pub fn as_hf(&self) -> Option<&hf::Model> {
+        match &*self.kind {
+            Kind::Hf(model) => Some(model),
+            _ => None,
+        }
+    }
+
+    /// CLIP's encoding, if it is that.
+    pub fn as_clip(&self) -> Option<&clip::Model> {
+        match &*self.kind {
+            Kind::Clip(model) => Some(model),
+            _ => None,
+        }
+    }
 }
 
 impl From<yttm::Model> for Bpe {
     fn from(model: yttm::Model) -> Self {
         let text = model.to_text();
         Self::new(Kind::Yttm(model), text.into_bytes())
-    }
-}
-
-impl From<tiktoken::Model> for Bpe {
-    fn from(model: tiktoken::Model) -> Self {
-        let text = model.to_text();
-        Self::new(Kind::Tiktoken(model), text.into_bytes())
     }
 }
 

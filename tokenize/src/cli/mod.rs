@@ -47,7 +47,7 @@ enum Command {
     Encode(encode::EncodeArgs),
     /// Print the text of ids, or write the picture of codes
     Decode(decode::DecodeArgs),
-    /// Compare codecs with stored outputs of a reference implementation
+    /// Compare codecs and text tokenizers with stored outputs of a reference implementation
     Parity(parity::Args),
     /// Print the completion script of a shell
     Completions {

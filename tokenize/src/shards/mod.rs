@@ -155,7 +155,7 @@ impl Tokenizers {
             bpe_kind: bpe.as_ref().map_or_else(String::new, |bpe| bpe.kind().to_owned()),
             bpe_sha256: bpe.as_ref().map_or_else(String::new, |bpe| bpe.sha256().to_owned()),
             vocab_size: bpe.as_ref().map_or(0, Bpe::vocab_size),
-            lowercase: bpe.is_some() && config.lowercase,
+            lowercase: bpe.as_ref().is_some_and(Bpe::lowercase),
             ..TokenMeta::default()
         };
         let metas = match &codec {

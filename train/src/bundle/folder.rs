@@ -1,7 +1,7 @@
 //! A bundle on disk: `model/` of a run folder.
 //!
 //! It holds `weights.safetensors` under published key names with `model.toml`, the codec as `codec.*` in the container
-//! that the run was given with `codec.toml`, and `bpe.json`. It can be moved and copied as a whole.
+//! that the run was given with `codec.toml`, and the vocabulary as `bpe.*` with `bpe.toml`. It can be moved and copied as a whole.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
-use super::Bundle;
+use super::{Bundle, words};
 use crate::rudolph::{Rudolph, RudolphConfig};
 use crate::rudolph_task::RudolphTask;
 use crate::run::{Checkpoints, Folder, load_module};
@@ -21,7 +21,6 @@ const CONFIG: &str = "model.toml";
 const WEIGHTS: &str = "weights.safetensors";
 /// Without its extension, by which a codec's reader is chosen.
 const CODEC: &str = "codec";
-const BPE: &str = "bpe.json";
 
 /// Where a bundle's codec and vocabulary come from.
 #[derive(Clone, Debug)]
@@ -57,7 +56,7 @@ impl Bundle {
         Ok(Self {
             model: Rudolph::load(&config, &dir.join(WEIGHTS), device)?,
             codec: Codec::load(&codec_in(dir)?, device)?,
-            bpe: Bpe::load(dir.join(BPE))?,
+            bpe: words::open(dir)?,
         })
     }
 
@@ -70,7 +69,7 @@ impl Bundle {
         Ok(Self {
             model: load_module(task.model.init(device), &checkpoint.join(WEIGHTS))?,
             codec: Codec::load(&task.data.codec, device)?,
-            bpe: Bpe::load(&task.data.bpe)?,
+            bpe: words::with_settings(Bpe::load(&task.data.bpe)?, &checkpoint)?,
         })
     }
 
@@ -80,13 +79,12 @@ impl Bundle {
     /// A file cannot be read or written, or is no longer what was loaded: the model knows nothing of another codec.
     pub fn save(&self, sources: &Sources, dir: &Path) -> Result<()> {
         let codec = unchanged(&sources.codec, &self.codec.sha256)?;
-        let bpe = unchanged(&sources.bpe, self.bpe.sha256())?;
         self.model.save(&dir.join(WEIGHTS))?;
         atomic::write(dir.join(CONFIG), settings::to_toml(self.model.config())?)?;
         let container = sources.codec.extension().unwrap_or_default();
         atomic::write(dir.join(CODEC).with_extension(container), codec)?;
         atomic::write(dir.join(CODEC).with_extension("toml"), settings::to_toml(&self.codec.config)?)?;
-        Ok(atomic::write(dir.join(BPE), bpe)?)
+        words::save(&self.bpe, &sources.bpe, dir)
     }
 }
 
