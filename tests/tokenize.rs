@@ -8,8 +8,12 @@ mod codecs;
 mod clusters;
 #[path = "tokenize/learn.rs"]
 mod learn;
+#[path = "tokenize/lines.rs"]
+mod lines;
 #[path = "tokenize/place.rs"]
 mod place;
+#[path = "tokenize/shards.rs"]
+mod shards;
 
 use std::path::Path;
 use std::process::Command;
@@ -45,12 +49,14 @@ fn pairs_become_token_shards_and_a_second_run_does_nothing() {
     exit 0
     -- out
     tokens: 9 rows in 1 shard of tokens/1
-    codec       codec sha256 <codec.ckpt>, 128 codes, grid 2 x 2, 32 px
-    bpe         yttm sha256 <bpe.model>, 52 entries
+    codec       codec (vqgan) sha256 <codec.ckpt>, 128 codes, grid 2 x 2, 32 px
+    preprocess  crop center, filter area, range minus_one_one, trained on 256 px
+    bpe         yttm sha256 <bpe.model>, 52 entries, lower-cased
     column      key: string
     column      caption: string
     column      text_ids: list<u16>
     column      codes: fixed_size_list<u16, 4>
+    column      reason: string
     column      split: string
     keys        6, 9 rows with text, 9 with codes
     characters  min 10, mean 10.7, median 10, 99 % 12, max 12
@@ -82,6 +88,9 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     -- out
     pictures    2 of 2 measured
     psnr        6.54 dB (mean over pictures), 6.48 dB (of the mean squared error)
+    ssim        0.0213
+    mse         0.225156
+    exact       2 of 2 pictures encode to the same codes, 0 of 8 codes differ
     codebook    6 of 128 entries used (4.7 %), perplexity 5.7
     -- err
     loading the codec
@@ -96,6 +105,9 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     -- out
     pictures    2 of 2 measured
     psnr        6.54 dB (mean over pictures), 6.48 dB (of the mean squared error)
+    ssim        0.0213
+    mse         0.225156
+    exact       2 of 2 pictures encode to the same codes, 0 of 8 codes differ
     codebook    6 of 128 entries used (4.7 %), perplexity 5.7
     -- err
     ");
@@ -105,7 +117,7 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     -- err
     loading the codec
     error: tokens/00000-<attempt>.parquet: no column "spilt" to filter by
-    hint: columns here: key, caption, split
+    hint: columns here: key, caption, reason, split
     "#);
     insta::assert_snapshot!(place.shown(&["verify", "tokens", "--pairs", "pairs", "--codec", "codec.ckpt", "--where", "split=dev"]), @r#"
     exit 2
@@ -158,10 +170,15 @@ fn failures_of_the_crawl_and_of_the_decoder_are_counted() {
     000000001: dns
     000000002: not_image
     000000003: too_small
-    tokens: 5 rows of 3 pictures
-    left out: dns 1, not_image 1, too_small 1 (`pipeline explain REASON` says more)
+    tokens: 9 rows of 3 pictures
+    without codes: dns 1, not_image 1, too_small 1 (`pipeline explain REASON` says more)
     next: train rudolph.toml --set data.tokens=tokens
     ");
+    // The captions of the pictures that failed are kept, with the reason.
+    let shown = place.shown(&["show", "tokens"]);
+    assert!(shown.contains("no codes    dns 1, not_image 2, too_small 1\n"), "{shown}");
+    let rows = place.rows("tokens");
+    assert!(rows.iter().all(|row| row.reason().is_some() == row.codes.is_none() && row.text_ids.is_some()));
 }
 
 #[test]
@@ -283,7 +300,7 @@ fn bad_settings_are_named_with_their_place() {
     exit 2
     -- out
     -- err
-    error: tokens.toml:2:1: unknown key `coddec`; known: pairs, codec, bpe, out, captions, columns, image_size, batch, device, unit_rows
+    error: tokens.toml:2:1: unknown key `coddec`; known: pairs, codec, bpe, out, captions, columns, lowercase, image_size, batch, device, unit_rows, augment
     hint: did you mean `codec`?
     ");
     insta::assert_snapshot!(place.shown(&["shards", "absent.toml"]), @r"
@@ -296,7 +313,7 @@ fn bad_settings_are_named_with_their_place() {
     exit 2
     -- out
     -- err
-    error: codec: name the codec's weights, for example vqgan.safetensors
+    error: codec: name the codec's weights, for example vqgan.safetensors, or a bpe for text-only shards
     ");
     insta::assert_snapshot!(place.shown(&["shards", "pairs", "--codec", "absent.ckpt", "--out", "tokens"]), @r"
     exit 2
@@ -315,10 +332,15 @@ fn bad_settings_are_named_with_their_place() {
     out = ""
     captions = ["caption"]
     columns = []
+    lowercase = true
     image_size = 128
     batch = 16
     device = "cpu"
     unit_rows = 10000
+
+    [augment]
+    flip = false
+    ten_crop = 0.0
     -- err
     "#);
 }

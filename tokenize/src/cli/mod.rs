@@ -2,6 +2,7 @@
 
 mod bpe;
 mod clusters;
+mod decode;
 mod encode;
 mod parity;
 mod shards;
@@ -48,7 +49,7 @@ enum Command {
     /// Print the ids of texts or the codes of pictures
     Encode(encode::EncodeArgs),
     /// Print the text of ids, or write the picture of codes
-    Decode(encode::DecodeArgs),
+    Decode(decode::DecodeArgs),
     /// Compare codecs and text tokenizers with stored outputs of a reference implementation
     Parity(parity::Args),
     /// Print the completion script of a shell
