@@ -85,24 +85,44 @@ fn both_halves_of_the_dvae_are_found_from_one() {
 #[test]
 fn weights_that_do_not_fit_are_named() {
     let missing = changed(|tensors| tensors.retain(|(key, ..)| key != "decoder.mid.attn_1.q.bias"));
-    insta::assert_snapshot!(missing.shown(&ENCODE), @"");
+    insta::assert_snapshot!(missing.shown(&ENCODE), @r"
+    exit 2
+    -- out
+    -- err
+    error: bad.safetensors: the weights do not fit the model; missing: decoder.mid.attn_1.q.bias
+    ");
     let wrong = changed(|tensors| {
         let found = tensors.iter_mut().find(|(key, ..)| key == "decoder.norm_out.weight").unwrap();
         (found.1, found.2) = (vec![3], vec![1.0; 3]);
     });
-    insta::assert_snapshot!(wrong.shown(&ENCODE), @"");
+    insta::assert_snapshot!(wrong.shown(&ENCODE), @r"
+    exit 2
+    -- out
+    -- err
+    error: bad.safetensors: the weights do not fit the model; wrong shape: decoder.norm_out.weight is [3], the model wants [32]
+    ");
     let nan = changed(|tensors| {
         let found = tensors.iter_mut().find(|(key, ..)| key == "encoder.conv_in.bias").unwrap();
         found.2[7] = f32::NAN;
     });
-    insta::assert_snapshot!(nan.shown(&ENCODE), @"");
+    insta::assert_snapshot!(nan.shown(&ENCODE), @r"
+    exit 2
+    -- out
+    -- err
+    error: bad.safetensors: encoder.conv_in.bias holds NaN at index 7; not finite: 1 of 32 values
+    ");
 }
 
 #[test]
 fn code_in_a_checkpoint_is_refused_and_does_not_run() {
     let place = bare("vqgan-f16/model.ckpt", "codec.ckpt");
     place.put("bad.ckpt", b"\x80\x02cos\nsystem\nX\x0a\0\0\0touch evil\x85R.");
-    insta::assert_snapshot!(place.shown(&["encode", "photo.png", "--codec", "bad.ckpt"]), @"");
+    insta::assert_snapshot!(place.shown(&["encode", "photo.png", "--codec", "bad.ckpt"]), @r"
+    exit 2
+    -- out
+    -- err
+    error: bad.ckpt: the pickle wants to call os.system, which no weights need; the file is refused, and nothing in it was executed
+    ");
     assert!(!place.path("evil").exists());
 }
 
@@ -116,12 +136,22 @@ fn a_truncated_file_and_a_picture_smaller_than_the_grid_are_refused() {
         cut.starts_with("exit 2") && cut.contains("error: cut.ckpt: the file is damaged or cut off"),
         "{cut}"
     );
-    insta::assert_snapshot!(place.shown(&["encode", "photo.png", "--codec", "codec.ckpt", "--image-size", "8"]), @"");
+    insta::assert_snapshot!(place.shown(&["encode", "photo.png", "--codec", "codec.ckpt", "--image-size", "8"]), @r"
+    exit 2
+    -- out
+    -- err
+    error: image_size: 8 is not a multiple of 16, the codec's downsampling factor
+    ");
 }
 
 #[test]
 fn a_configuration_that_contradicts_the_weights_is_refused() {
     let place = bare("vqgan-f16/model.ckpt", "codec.ckpt");
     place.put("codec.toml", "n_embed = 1024\nz_channels = 256");
-    insta::assert_snapshot!(place.shown(&["encode", "photo.png", "--codec", "codec.ckpt"]), @"");
+    insta::assert_snapshot!(place.shown(&["encode", "photo.png", "--codec", "codec.ckpt"]), @r"
+    exit 2
+    -- out
+    -- err
+    error: codec.ckpt: the weights contradict codec.toml: z_channels = 256, the weights have 24; n_embed = 1024, the weights have 128
+    ");
 }

@@ -135,7 +135,7 @@ fn modules_are_filled_or_every_fault_is_named() {
     assert!(error.contains("unexpected: extra"), "{error}");
     saved(&path, &[("weight", &[2, 3], &[0.0; 6]), ("bias", &[2], &[1.0, f32::NAN])]);
     let error = Checkpoint::open(&path).unwrap().fill(linear(3, 2)).unwrap_err().to_string();
-    assert!(error.ends_with("bias holds 1 values that are not finite; the first is NaN, at 1"), "{error}");
+    assert!(error.ends_with("bias holds NaN at index 1; not finite: 1 of 2 values"), "{error}");
 }
 
 #[test]

@@ -24,8 +24,8 @@ pub(super) fn floats(bytes: &[u8], dtype: DType) -> Result<Vec<f32>, Fault> {
     match floats.iter().position(|value| !value.is_finite()) {
         Some(place) => {
             let bad = floats.iter().filter(|value| !value.is_finite()).count();
-            let value = floats[place];
-            Err(format!("holds {bad} values that are not finite; the first is {value}, at {place}"))
+            let (value, values) = (floats[place], floats.len());
+            Err(format!("holds {value} at index {place}; not finite: {bad} of {values} values"))
         }
         None => Ok(floats),
     }

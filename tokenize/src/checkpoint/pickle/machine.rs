@@ -56,7 +56,7 @@ impl Machine {
                 self.call(&name, args)?;
             }
             b'o' => {
-                self.gather(|items| Node::Items(items))?;
+                self.gather(Node::Items)?;
                 return Err(refusal(&self.first_name()));
             }
             // Names and references
