@@ -53,7 +53,8 @@ fn speed(model: &VqGan, pixels: Tensor<4>, rounds: usize, out: &str) -> Outcome<
     let values = codes.clone().into_data().convert_dtype(DType::I64);
     let values = values.as_slice::<i64>().map_err(|error| format!("{error:?}"))?;
     let values: Result<Vec<u16>, _> = values.iter().map(|code| u16::try_from(*code)).collect();
-    std::fs::write(out, values?.into_iter().flat_map(u16::to_le_bytes).collect::<Vec<u8>>())?;
+    let bytes: Vec<u8> = values?.into_iter().flat_map(u16::to_le_bytes).collect();
+    pipeline::atomic::write(out, &bytes)?;
     Ok(json!({
         "encode": timed(batch, rounds, || drop(model.encode(pixels.clone()).into_data())),
         "decode": timed(batch, rounds, || drop(model.decode(codes.clone()).into_data())),

@@ -34,8 +34,8 @@ impl Scheme for Winograd {
     fn kernel(taps: &[f32], mut put: impl FnMut(usize, usize, f32)) {
         let rows: [[f32; 4]; 3] =
             std::array::from_fn(|y| halves([taps[3 * y], taps[3 * y + 1], taps[3 * y + 2]]));
-        for x in 0..4 {
-            let column = halves([rows[0][x], rows[1][x], rows[2][x]]);
+        let columns: [[f32; 4]; 4] = std::array::from_fn(|x| halves(std::array::from_fn(|y| rows[y][x])));
+        for (x, column) in columns.into_iter().enumerate() {
             for (y, value) in column.into_iter().enumerate() {
                 put(4 * y + x, 0, value);
             }
@@ -50,8 +50,9 @@ impl Scheme for Winograd {
         });
         let columns: [[f32x8; 4]; 4] =
             std::array::from_fn(|column| differences(std::array::from_fn(|row| rows[row][column])));
-        for row in 0..4 {
-            let values = differences(std::array::from_fn(|column| columns[column][row]));
+        let tile: [[f32x8; 4]; 4] =
+            std::array::from_fn(|row| differences(std::array::from_fn(|column| columns[column][row])));
+        for (row, values) in tile.into_iter().enumerate() {
             for (column, value) in values.into_iter().enumerate() {
                 put(4 * row + column, 0, value);
             }
