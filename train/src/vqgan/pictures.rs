@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(batch(&[1, 5, 5], 3), batch(&[1, 5, 5], 3));
         assert_ne!(batch(&[1, 5, 5], 3), batch(&[1, 5, 6], 3));
         let half = set.batch(&[5, 6], 1, &augment, 3, &device).into_data();
-        let whole = set.batch(&[1, 5, 6], 0, &augment, 3, &device).slice([1..3]).into_data();
+        let whole = set.batch(&[1, 5, 6], 0, &augment, 3, &device).narrow(0, 1, 2).into_data();
         assert_eq!(half, whole);
     }
 
