@@ -117,7 +117,7 @@ fn reconstruct(args: &ExportArgs, run: Option<&VqGanTask>, folder: &Path) -> Res
     let image_size = match (args.image_size, run) {
         (Some(side), _) => side,
         (None, Some(task)) => task.data.image_size,
-        (None, None) => codec.config.resolution,
+        (None, None) => codec.resolution(),
     };
     let (pairs, rows) = match (&args.pairs, run) {
         (Some(pairs), _) => (pairs.clone(), "all".to_owned()),
