@@ -332,6 +332,27 @@ mod tests {
     }
 
     #[test]
+    fn dropout_is_a_function_of_text_probability_and_seed() {
+        let model =
+            yttm::Model::new("▁cat".chars().collect(), vec![(5, 6), (8, 7), (4, 9)], Specials::default());
+        let (bpe, text) = (Bpe::from(model.unwrap()), "cat ".repeat(50));
+        let at = |probability, seed| bpe.encode_with_dropout(&text, probability, seed).unwrap();
+        assert_eq!(at(0.0, 1), bpe.encode(&text));
+        assert_eq!(at(1.0, 1), [4, 5, 6, 7].repeat(50));
+        assert_eq!(at(0.5, 1), at(0.5, 1));
+        assert_ne!(at(0.5, 1), at(0.5, 2));
+        assert_eq!(bpe.decode(&at(0.5, 3)), text.trim_end());
+        assert!(bpe.encode_with_dropout("cat", 1.5, 1).unwrap_err().to_string().starts_with("dropout: 1.5"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_dropped_as_youtokentome_does() {
+        let bpe = Bpe::from(yttm::Model::new("▁cat".chars().collect(), vec![], Specials::default()).unwrap());
+        let bytes = b"c\xff\xe2\x96a\xed\xa0\x80\xf0\x90t\xc3";
+        assert_eq!(bpe.encoder().encode_bytes(bytes), bpe.encode("cat"));
+    }
+
+    #[test]
     fn lower_casing_is_asked_for() {
         let bpe = Bpe::from(yttm::Model::new("▁cat".chars().collect(), vec![], Specials::default()).unwrap());
         assert_eq!(bpe.encode("CAT\u{a0}"), [4, 1]);

@@ -32,7 +32,7 @@ pub(super) fn compare(case: &Case) -> Result<Vec<Comparison>> {
         let found = outputs(&bpe, text);
         for (name, expected) in expected.iter().filter(|(name, _)| *name != "text") {
             let found = found
-                .get(name)
+                .get(name.as_str())
                 .ok_or_else(|| case.fault(&format!("no output {name:?} here to compare with")))?;
             fields.entry(name.clone()).or_default().add(line, found == expected);
         }
