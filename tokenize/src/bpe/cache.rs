@@ -39,7 +39,7 @@ const MASKS: [Key; WORD + 1] = {
     while length <= WORD {
         let mut part = 0;
         while part < 4 {
-            let bytes = if length > 8 * part { length - 8 * part } else { 0 };
+            let bytes = length.saturating_sub(8 * part);
             masks[length][part] = if bytes >= 8 { u64::MAX } else { (1 << (8 * bytes)) - 1 };
             part += 1;
         }

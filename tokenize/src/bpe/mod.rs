@@ -88,7 +88,7 @@ pub struct Bpe {
 #[derive(Debug)]
 enum Kind {
     Yttm(yttm::Model),
-    Hf(hf::Model),
+    Hf(Box<hf::Model>),
     Clip(clip::Model),
     Tiktoken(tiktoken::Model),
 }
@@ -117,7 +117,7 @@ impl Bpe {
         let kind = if clip::looks_like(&bytes) {
             Kind::Clip(clip::Model::read(&bytes, what)?)
         } else if hf::looks_like(&bytes) {
-            Kind::Hf(hf::Model::parse(text()?, what)?)
+            Kind::Hf(Box::new(hf::Model::parse(text()?, what)?))
         } else if yttm::looks_like(&bytes) {
             Kind::Yttm(yttm::Model::parse(text()?, what)?)
         } else if tiktoken::looks_like(&bytes) {
@@ -234,7 +234,7 @@ impl Bpe {
     /// The `tokenizer.json`, if it is one.
     pub fn as_hf(&self) -> Option<&hf::Model> {
         match &*self.kind {
-            Kind::Hf(model) => Some(model),
+            Kind::Hf(model) => Some(&**model),
             _ => None,
         }
     }
@@ -260,7 +260,7 @@ impl Kind {
     fn engine(&self) -> std::result::Result<&Engine, &hf::Model> {
         match self {
             Self::Yttm(model) => Ok(model.engine()),
-            Self::Hf(model) => model.engine().ok_or(model),
+            Self::Hf(model) => model.engine().ok_or(&**model),
             Self::Clip(model) => Ok(model.engine()),
             Self::Tiktoken(model) => Ok(model.engine()),
         }
