@@ -109,9 +109,9 @@ impl Model {
         Specials { pad: None, unk: None, bos: Some(end - 1), eos: Some(end) }
     }
 
-    /// The text of ids, a space behind every word; start and end are dropped.
-    pub(super) fn decode(&self, ids: &[u32]) -> String {
-        let words = self.vocab_size() - CONTROLS.len();
+    /// The text of ids, a space behind every word; start and end are written by name if `specials`, dropped otherwise.
+    pub fn decode(&self, ids: &[u32], specials: bool) -> String {
+        let words = self.vocab_size() - if specials { 0 } else { CONTROLS.len() };
         let bytes: Vec<u8> =
             ids.iter().filter_map(|&id| self.pieces[..words].get(id as usize)).flatten().copied().collect();
         String::from_utf8_lossy(&bytes).replace(END, " ")

@@ -183,7 +183,7 @@ impl Bpe {
         match &*self.kind {
             Kind::Yttm(model) => model.decode(ids, false),
             Kind::Hf(model) => model.decode(ids),
-            Kind::Clip(model) => model.decode(ids),
+            Kind::Clip(model) => model.decode(ids, false),
             Kind::Tiktoken(model) => model.decode(ids),
         }
     }
