@@ -241,6 +241,7 @@ fn a_run_leaves_what_the_design_promises() {
         "model/codec.safetensors",
         "model/codec.toml",
         "model/bpe.json",
+        "model/bpe.toml",
     ] {
         assert!(bench.path("run").join(file).is_file(), "{file}");
     }

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let bpe = Bpe::load(model)?;
     let texts = std::fs::read_to_string(texts)?;
-    let lines: Vec<&str> = texts.lines().collect();
+    let lines: Vec<&str> = texts.strip_suffix('\n').unwrap_or(&texts).split('\n').collect();
     let started = Instant::now();
     let mut encoder = bpe.encoder();
     let ids: Vec<Vec<u32>> = lines.iter().map(|line| encoder.encode(line)).collect();

@@ -1,7 +1,8 @@
 //! Words that were encoded before: a table of fixed size, one cache line for a word and its ids.
 //!
-//! Captions repeat their words, so that nearly every word costs one look-up instead of its merges. A word that finds
-//! its place taken takes it over: the table never grows, and what it holds changes the speed alone, never an id.
+//! Captions repeat their words, so that most words cost one look-up instead of their merges. A word has two places; a
+//! new one takes the first and moves what was there to the second: the table never grows, and what it holds changes
+//! the speed alone, never an id.
 
 use super::mix;
 
@@ -9,8 +10,8 @@ use super::mix;
 pub(super) const WORD: usize = 31;
 /// Words of more ids too.
 const IDS: usize = 7;
-/// 2^15 words of 64 bytes: as much as a core's second-level cache holds.
-const BITS: u32 = 15;
+/// 2^16 words of 64 bytes, in pairs.
+const BITS: u32 = 16;
 /// Bytes behind a word that must be readable.
 pub(super) const PADDING: usize = 32;
 
@@ -38,7 +39,7 @@ const MASKS: [Key; WORD + 1] = {
     while length <= WORD {
         let mut part = 0;
         while part < 4 {
-            let bytes = if length > 8 * part { length - 8 * part } else { 0 };
+            let bytes = length.saturating_sub(8 * part);
             masks[length][part] = if bytes >= 8 { u64::MAX } else { (1 << (8 * bytes)) - 1 };
             part += 1;
         }
@@ -67,18 +68,21 @@ impl Default for Cache {
 }
 
 impl Cache {
+    /// The first of a word's two places.
     #[inline]
     fn place(key: &Key) -> usize {
         let [a, b, c, d] = *key;
         let hash = mix(a ^ 0x2d35_8dcc_aa6c_78a5, b ^ 0x8bb8_4b93_962e_acc9)
             ^ mix(c ^ 0x4b33_a62e_d433_d4a3, d ^ 0x4d5a_2da5_1de1_aa47);
-        (hash >> (64 - BITS)) as usize
+        (hash >> (64 - BITS)) as usize & !1
     }
 
     /// Adds the ids of a known word to `out`.
     #[inline]
     pub(super) fn copy(&self, key: &Key, out: &mut Vec<u32>) -> bool {
-        let slot = &self.slots[Self::place(key)];
+        let place = Self::place(key);
+        let [first, second] = &self.slots[place..place + 2] else { return false };
+        let slot = if first.key == *key { first } else { second };
         if slot.key != *key {
             return false;
         }
@@ -92,7 +96,9 @@ impl Cache {
     /// Remembers a word, where it has few enough ids.
     pub(super) fn insert(&mut self, key: Key, ids: &[u32]) {
         if ids.len() <= IDS {
-            let slot = &mut self.slots[Self::place(&key)];
+            let place = Self::place(&key);
+            self.slots[place + 1] = self.slots[place];
+            let slot = &mut self.slots[place];
             *slot = Slot { key, ids: [0; IDS], count: ids.len() as u32 };
             slot.ids[..ids.len()].copy_from_slice(ids);
         }
@@ -145,6 +151,6 @@ mod tests {
                 kept += 1;
             }
         }
-        assert!((1 << 14..=1 << 15).contains(&kept), "{kept}");
+        assert!((1 << 15..=1 << 16).contains(&kept), "{kept}");
     }
 }

@@ -147,6 +147,8 @@ pub(super) fn clean(text: &str) -> String {
 mod tests {
     use std::io::Write;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::bpe::Bpe;
 
@@ -163,6 +165,17 @@ mod tests {
         assert_eq!(bpe.encode("Cat  CA"), [513, 66, 256 + 64]);
         assert_eq!(bpe.decode(&[514, 513, 66, 256 + 64, 515, 999]), "cat ca ");
         assert_eq!(bpe.encode("<|endoftext|>"), [515]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_text_comes_back_but_for_its_spaces(text in any::<String>()) {
+            let model = gzip("version\nc a\nca t</w>\n");
+            let bpe = Bpe::from_bytes(model, "v.gz").unwrap();
+            let without = |text: &str| text.split_whitespace().collect::<String>();
+            prop_assert_eq!(without(&bpe.decode(&bpe.encode(&text))), without(&clean(&text)));
+        }
     }
 
     #[test]

@@ -121,20 +121,16 @@ impl Model {
     }
 }
 
-/// The part of a `tokenizer.json` that decides the ids, in the one shape that is plain; other shapes do not parse.
+/// The part of a `tokenizer.json` that decides the ids, in the shape that is plain; most others do not parse.
 #[derive(Deserialize)]
 struct Shape {
-    truncation: Option<Never>,
-    padding: Option<Never>,
+    truncation: Option<serde_json::Value>,
+    padding: Option<serde_json::Value>,
     added_tokens: Vec<Added>,
     normalizer: Option<Normalizer>,
-    pre_tokenizer: ByteLevel,
-    model: Vocabulary,
+    pre_tokenizer: PreTokenizer,
+    model: Merging,
 }
-
-/// Has no value: what is of this type must be absent.
-#[derive(Deserialize)]
-enum Never {}
 
 #[derive(Deserialize)]
 struct Added {
@@ -148,11 +144,13 @@ enum Normalizer {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename = "ByteLevel")]
-struct ByteLevel {
-    add_prefix_space: bool,
-    #[serde(default = "yes")]
-    use_regex: bool,
+#[serde(tag = "type")]
+enum PreTokenizer {
+    ByteLevel {
+        add_prefix_space: bool,
+        #[serde(default = "yes")]
+        use_regex: bool,
+    },
 }
 
 fn yes() -> bool {
@@ -160,22 +158,21 @@ fn yes() -> bool {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename = "BPE")]
+#[serde(tag = "type")]
+enum Merging {
+    #[serde(rename = "BPE")]
+    Bpe(Vocabulary),
+}
+
+#[derive(Deserialize)]
 struct Vocabulary {
-    dropout: Option<Never>,
-    continuing_subword_prefix: Option<Affix>,
-    end_of_word_suffix: Option<Affix>,
+    dropout: Option<serde_json::Value>,
+    continuing_subword_prefix: Option<String>,
+    end_of_word_suffix: Option<String>,
     #[serde(default)]
     ignore_merges: bool,
     vocab: HashMap<String, u32>,
     merges: Vec<Pair>,
-}
-
-/// Text that must be empty.
-#[derive(Deserialize)]
-enum Affix {
-    #[serde(rename = "")]
-    Empty,
 }
 
 #[derive(Deserialize)]
@@ -188,22 +185,24 @@ enum Pair {
 impl Shape {
     /// The engine, where every byte has an id and every merge its symbols.
     fn plain(self) -> Option<Plain> {
-        let Self { truncation: None, padding: None, added_tokens, normalizer, pre_tokenizer, model } = self
-        else {
-            return None;
-        };
         // Tokens that are not special are found in the text before it is cut into words.
-        if !pre_tokenizer.use_regex || added_tokens.iter().any(|token| !token.special) {
+        let whole = self.added_tokens.iter().all(|token| token.special);
+        let PreTokenizer::ByteLevel { add_prefix_space: prefix, use_regex } = self.pre_tokenizer;
+        if self.truncation.is_some() || self.padding.is_some() || !use_regex || !whole {
             return None;
         }
-        let lowercase = matches!(normalizer, Some(Normalizer::Lowercase));
-        Some(Plain { engine: model.engine()?, lowercase, prefix: pre_tokenizer.add_prefix_space })
+        let lowercase = matches!(self.normalizer, Some(Normalizer::Lowercase));
+        let Merging::Bpe(vocabulary) = self.model;
+        Some(Plain { engine: vocabulary.engine()?, lowercase, prefix })
     }
 }
 
 impl Vocabulary {
     fn engine(self) -> Option<Engine> {
-        let Self { dropout: None, .. } = self else { return None };
+        let affixes = [&self.continuing_subword_prefix, &self.end_of_word_suffix];
+        if self.dropout.is_some() || affixes.into_iter().flatten().any(|affix| !affix.is_empty()) {
+            return None;
+        }
         let mut symbols = Bytes { inner: [UNKNOWN; 256], last: [UNKNOWN; 256], whole: HashMap::new() };
         for (byte, character) in spelling() {
             symbols.inner[usize::from(byte)] = *self.vocab.get(character.encode_utf8(&mut [0; 4]) as &str)?;
@@ -300,7 +299,8 @@ mod tests {
 
     #[test]
     fn other_shapes_are_left_to_the_library() {
-        let shapes: [fn(&mut serde_json::Value); 5] = [
+        let shapes: [fn(&mut serde_json::Value); 6] = [
+            |json| json["pre_tokenizer"] = serde_json::json!({"type": "Metaspace", "replacement": "▁", "add_prefix_space": true, "prepend_scheme": "always"}),
             |json| json["normalizer"] = serde_json::json!({"type": "NFC"}),
             |json| json["pre_tokenizer"] = serde_json::json!({"type": "Whitespace"}),
             |json| json["pre_tokenizer"]["use_regex"] = false.into(),

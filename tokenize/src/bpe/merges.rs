@@ -13,7 +13,7 @@ const NONE: u64 = u64::MAX;
 /// The key of a free place in the table: a pair of [`UNKNOWN`], which never merges.
 const FREE: u64 = u64::MAX;
 /// Words of more symbols than this are merged with a heap.
-const SHORT: usize = 48;
+const SHORT: usize = 32;
 /// A symbol that stands for text outside the alphabet and takes part in no merge.
 pub(super) const UNKNOWN: u32 = u32::MAX;
 
@@ -73,11 +73,13 @@ impl Merges {
         self.table[at] = (pair, value(rank, merged));
     }
 
+    #[inline]
     fn place(&self, pair: u64) -> usize {
         (mix(pair, 0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
     /// Rank (upper half) and symbol (lower half) of a pair: values order as ranks do.
+    #[inline]
     fn get(&self, left: u32, right: u32) -> u64 {
         let (pair, mask) = (pair(left, right), self.table.len() - 1);
         let mut at = self.place(pair);
@@ -100,30 +102,28 @@ impl Merges {
     }
 
     fn merge_short(&self, word: &mut Word) {
-        let Word { symbols, values, .. } = word;
-        values.clear();
-        values.extend(symbols.windows(2).map(|pair| self.get(pair[0], pair[1])));
-        // The last symbol has no pair; its value stands guard so that both lists are of one length.
-        values.push(NONE);
-        loop {
-            let mut best = (NONE, 0);
-            for (at, &value) in values.iter().enumerate() {
-                if value < best.0 {
-                    best = (value, at);
-                }
+        let (mut symbols, mut values) = ([0; SHORT], [NONE; SHORT]);
+        let mut length = word.symbols.len().min(SHORT);
+        symbols[..length].copy_from_slice(&word.symbols[..length]);
+        // The last symbol has no pair; its value stays NONE.
+        for at in 1..length {
+            values[at - 1] = self.get(symbols[at - 1], symbols[at]);
+        }
+        while let Some(at) = lowest(&values[..length]) {
+            let merged = values[at] as u32;
+            symbols[at] = merged;
+            length -= 1;
+            for gone in at + 1..length {
+                symbols[gone] = symbols[gone + 1];
+                values[gone] = values[gone + 1];
             }
-            let (value, at) = best;
-            if value == NONE {
-                return;
-            }
-            symbols[at] = value as u32;
-            symbols.remove(at + 1);
-            values.remove(at + 1);
-            values[at] = symbols.get(at + 1).map_or(NONE, |&right| self.get(value as u32, right));
+            values[at] = if at + 1 < length { self.get(merged, symbols[at + 1]) } else { NONE };
             if at > 0 {
-                values[at - 1] = self.get(symbols[at - 1], value as u32);
+                values[at - 1] = self.get(symbols[at - 1], merged);
             }
         }
+        word.symbols.clear();
+        word.symbols.extend_from_slice(&symbols[..length]);
     }
 
     fn merge_long(&self, word: &mut Word) {
@@ -225,6 +225,17 @@ impl<'a> List<'a> {
     }
 }
 
+/// Where the lowest value is, the first of equals; nowhere if all are [`NONE`].
+#[inline]
+fn lowest(values: &[u64]) -> Option<usize> {
+    let mut best = (NONE, 0);
+    for (at, &value) in values.iter().enumerate() {
+        best = if value < best.0 { (value, at) } else { best };
+    }
+    (best.0 != NONE).then_some(best.1)
+}
+
+#[inline]
 fn pair(left: u32, right: u32) -> u64 {
     u64::from(left) << 32 | u64::from(right)
 }
@@ -265,7 +276,7 @@ mod tests {
         fn short_and_long_words_merge_by_the_definition(merges in merges(), symbols in proptest::collection::vec(0..4_u32, 0..60)) {
             let expected = defined(&merges, symbols.clone());
             let mut word = Word { symbols: symbols.clone(), ..Word::default() };
-            merges.merge_short(&mut word);
+            merges.merge(&mut word);
             prop_assert_eq!(&word.symbols, &expected);
             word.symbols = symbols.clone();
             merges.merge_long(&mut word);

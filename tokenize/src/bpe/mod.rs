@@ -93,7 +93,7 @@ pub struct Bpe {
 #[derive(Debug)]
 enum Kind {
     Yttm(yttm::Model),
-    Hf(hf::Model),
+    Hf(Box<hf::Model>),
     Clip(clip::Model),
     Tiktoken(tiktoken::Model),
 }
@@ -122,7 +122,7 @@ impl Bpe {
         let kind = if clip::looks_like(&bytes) {
             Kind::Clip(clip::Model::read(&bytes, what)?)
         } else if hf::looks_like(&bytes) {
-            Kind::Hf(hf::Model::parse(text()?, what)?)
+            Kind::Hf(Box::new(hf::Model::parse(text()?, what)?))
         } else if yttm::looks_like(&bytes) {
             Kind::Yttm(yttm::Model::parse(text()?, what)?)
         } else if tiktoken::looks_like(&bytes) {
@@ -239,7 +239,7 @@ impl Bpe {
     /// The `tokenizer.json`, if it is one.
     pub fn as_hf(&self) -> Option<&hf::Model> {
         match &*self.kind {
-            Kind::Hf(model) => Some(model),
+            Kind::Hf(model) => Some(&**model),
             _ => None,
         }
     }
@@ -265,7 +265,7 @@ impl Kind {
     fn engine(&self) -> std::result::Result<&Engine, &hf::Model> {
         match self {
             Self::Yttm(model) => Ok(model.engine()),
-            Self::Hf(model) => model.engine().ok_or(model),
+            Self::Hf(model) => model.engine().ok_or(&**model),
             Self::Clip(model) => Ok(model.engine()),
             Self::Tiktoken(model) => Ok(model.engine()),
         }
@@ -334,6 +334,27 @@ mod tests {
         assert_eq!((loaded.kind(), loaded.sha256(), loaded.vocab_size()), ("yttm", bpe.sha256(), 9));
         assert_eq!((loaded.specials(), loaded.lowercase()), (Specials::default(), false));
         assert_eq!(loaded.encode("cat"), bpe.encode("cat"));
+    }
+
+    #[test]
+    fn dropout_is_a_function_of_text_probability_and_seed() {
+        let model =
+            yttm::Model::new("▁cat".chars().collect(), vec![(5, 6), (8, 7), (4, 9)], Specials::default());
+        let (bpe, text) = (Bpe::from(model.unwrap()), "cat ".repeat(50));
+        let at = |probability, seed| bpe.encode_with_dropout(&text, probability, seed).unwrap();
+        assert_eq!(at(0.0, 1), bpe.encode(&text));
+        assert_eq!(at(1.0, 1), [4, 5, 6, 7].repeat(50));
+        assert_eq!(at(0.5, 1), at(0.5, 1));
+        assert_ne!(at(0.5, 1), at(0.5, 2));
+        assert_eq!(bpe.decode(&at(0.5, 3)), text.trim_end());
+        assert!(bpe.encode_with_dropout("cat", 1.5, 1).unwrap_err().to_string().starts_with("dropout: 1.5"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_dropped_as_youtokentome_does() {
+        let bpe = Bpe::from(yttm::Model::new("▁cat".chars().collect(), vec![], Specials::default()).unwrap());
+        let bytes = b"c\xff\xe2\x96a\xed\xa0\x80\xf0\x90t\xc3";
+        assert_eq!(bpe.encoder().encode_bytes(bytes), bpe.encode("cat"));
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn separators(bytes: &[u8], from: usize) -> (u32, u32) {
     let space = chunk.simd_eq(u8x16::splat(b' '));
     // Tab, line feed, vertical tab, form feed and carriage return are 9 to 13.
     let control = (chunk - u8x16::splat(9)).min(u8x16::splat(4)).simd_eq(chunk - u8x16::splat(9));
-    ((space | control).to_bitmask() as u32, chunk.simd_eq(u8x16::splat(MARK[0])).to_bitmask() as u32)
+    ((space | control).to_bitmask(), chunk.simd_eq(u8x16::splat(MARK[0])).to_bitmask())
 }
 
 /// Writes spaces over the marks that begin at the given bits; whether there was one.

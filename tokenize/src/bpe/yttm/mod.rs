@@ -145,7 +145,12 @@ fn engine(alphabet: &[(char, u32)], merges: &[Merge], mark: u32, specials: Speci
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::bpe::Bpe;
 
     /// ▁ a b ▁a ab
     pub(super) fn tiny() -> Model {
@@ -172,6 +177,30 @@ mod tests {
         silent.pad = Some(1);
         let silent = Model::new(vec![MARK, 'a'], vec![], silent).unwrap();
         assert_eq!(ids(&silent, "日a"), [0, 4]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn text_in_the_alphabet_comes_back_with_single_spaces(text in any::<String>(), picks in proptest::collection::vec(any::<(u16, u16)>(), 0..60)) {
+            let mut alphabet = vec![MARK];
+            alphabet.extend(text.chars().filter(|c| !is_separator(*c)).collect::<BTreeSet<_>>());
+            let mut seen = BTreeSet::new();
+            let merges = (alphabet.len() as u32 + 4..).zip(picks).map(|(size, (left, right))| {
+                (4 + u32::from(left) % (size - 4), 4 + u32::from(right) % (size - 4))
+            });
+            let merges = merges.collect::<Vec<_>>();
+            prop_assume!(merges.iter().all(|pair| seen.insert(*pair)));
+            let model = Model::new(alphabet, merges, Specials::default());
+            prop_assume!(model.is_ok());
+            let bpe = Bpe::from(model.unwrap());
+            let words: Vec<&str> = text.split(is_separator).filter(|word| !word.is_empty()).collect();
+            let ids = bpe.encode(&text);
+            prop_assert_eq!(bpe.decode(&ids), words.join(" "));
+            prop_assert_eq!(bpe.as_yttm().unwrap().segment(&text).len(), ids.len());
+            let dropped = bpe.encode_with_dropout(&text, 0.5, 7).unwrap();
+            prop_assert_eq!(bpe.decode(&dropped), words.join(" "));
+        }
     }
 
     #[test]
