@@ -83,7 +83,7 @@ const PART: usize = 16 << 20;
 /// `f` on a few pictures at a time, so that a map of `values` per picture stays small. Only without gradients on the
 /// processor: a tape keeps everything anyway.
 pub(super) fn in_parts(x: Tensor<4>, values: usize, mut f: impl FnMut(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
-    let pictures = (PART / (4 * values.max(1))).max(1);
+    let pictures = (PART / values.max(1).saturating_mul(4)).max(1);
     if x.dims()[0] <= pictures || !fused::is_plain_cpu(&x.device()) {
         return f(x);
     }
@@ -177,5 +177,32 @@ impl Encoder {
         }
         let x = self.mid.observed(x, see);
         fused::conv3x3(self.norm_out.forward_swish(x), &self.conv_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    #[test]
+    fn large_maps_are_cut_into_pictures_and_a_tape_is_not() {
+        for (device, values, expected) in [
+            (Device::flex(), PART / 4, 3),
+            (Device::flex(), PART / 8, 2),
+            (Device::flex(), 1, 1),
+            (Device::flex().autodiff(), PART, 1),
+        ] {
+            let x = Tensor::<4>::random([3, 2, 4, 5], Distribution::Normal(0.0, 1.0), &device);
+            let calls = Cell::new(0);
+            let y = in_parts(x.clone(), values, |x| {
+                calls.set(calls.get() + 1);
+                x * 2.0
+            });
+            assert_eq!((calls.get(), y.into_data()), (expected, (x * 2.0).into_data()));
+        }
     }
 }
