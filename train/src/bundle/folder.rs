@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use pipeline::{atomic, settings};
-use sha2::{Digest, Sha256};
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
@@ -104,21 +103,6 @@ fn codec_in(dir: &Path) -> Result<PathBuf> {
             Err(Error::weights(dir, format!("{names}: which of them is the codec? Only one may be here")))
         }
     }
-}
-
-/// The bytes of a file that was loaded before, if it still is what it was.
-fn unchanged(path: &Path, sha256: &str) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if found == sha256 {
-        return Ok(bytes);
-    }
-    let [now, before] = [found.as_str(), sha256].map(|hash| hash.get(..12).unwrap_or(hash));
-    Err(Error::config(format!(
-        "{}: changed since the run loaded it (sha256 {before}…, now {now}…)",
-        path.display()
-    ))
-    .with_hint("put the old file back and run the same command again: only the model's folder is missing"))
 }
 
 #[cfg(test)]
