@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, in its helpers too")]
 
-#[path = "tokenize/codecs.rs"]
-mod codecs;
 #[path = "tokenize/clusters.rs"]
 mod clusters;
+#[path = "tokenize/codecs.rs"]
+mod codecs;
 #[path = "tokenize/learn.rs"]
 mod learn;
 #[path = "tokenize/lines.rs"]

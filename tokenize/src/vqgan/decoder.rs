@@ -85,12 +85,7 @@ impl Decoder {
     }
 
     /// All levels, then `end`.
-    fn stages(
-        &self,
-        z: Tensor<4>,
-        see: See<'_>,
-        end: impl Fn(Tensor<4>, See<'_>) -> Tensor<4>,
-    ) -> Tensor<4> {
+    fn stages(&self, z: Tensor<4>, see: See<'_>, end: impl Fn(Tensor<4>, See<'_>) -> Tensor<4>) -> Tensor<4> {
         let x = fused::conv3x3(z, &self.conv_in);
         see(format_args!("conv_in"), &x);
         let mut x = self.mid.observed(x, see);
