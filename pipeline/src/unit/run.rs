@@ -251,7 +251,9 @@ mod tests {
     fn a_unit_of_two_stores_is_committed_in_each() {
         let ((_a, first), (_b, second)) = (store(), store());
         let plan = plan(4);
-        [&first, &second].map(|store| plan.settle(store).unwrap());
+        for store in [&first, &second] {
+            plan.settle(store).unwrap();
+        }
         let both = [(&first, &plan), (&second, &plan)];
         let work = |attempts: &[Attempt<'_>]| attempts.iter().map(write).collect();
         run_together(&both, 0, &Interrupt::never(), work).unwrap();

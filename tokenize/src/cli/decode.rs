@@ -19,7 +19,7 @@ const BATCH: usize = 16;
 /// Flags of `tokenize decode`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tokenize decode --bpe bpe.json 104 87 9
+  tokenize decode --bpe bpe.model 104 87 9
   tokenize encode --codec vqgan.safetensors a.png b.png | tokenize decode --codec vqgan.safetensors --out ab.png -
   tokenize encode --codec vqgan.safetensors a.png b.png | tokenize decode --codec vqgan.safetensors --out pictures/ -")]
 pub(super) struct DecodeArgs {

@@ -14,7 +14,7 @@ use crate::show::count;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tokenize shards tokens.toml
-  tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.json --out data/tokens
+  tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.model --out data/tokens
   tokenize shards data/pairs --codec vqgan.safetensors --image-size 128,192,256 --out data/tokens
   tokenize shards tokens.toml --set augment.flip=true --set 'captions=[\"caption\", \"caption_ru\"]'")]
 pub(super) struct Args {
