@@ -2,10 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, in its helpers too")]
 
+#[path = "tokenize/clusters.rs"]
+mod clusters;
 #[path = "tokenize/codecs.rs"]
 mod codecs;
+#[path = "tokenize/learn.rs"]
+mod learn;
+#[path = "tokenize/lines.rs"]
+mod lines;
 #[path = "tokenize/place.rs"]
 mod place;
+#[path = "tokenize/shards.rs"]
+mod shards;
 
 use std::path::Path;
 use std::process::Command;
@@ -41,16 +49,18 @@ fn pairs_become_token_shards_and_a_second_run_does_nothing() {
     exit 0
     -- out
     tokens: 9 rows in 1 shard of tokens/1
-    codec       codec sha256 <codec.ckpt>, 128 codes, grid 2 x 2, 32 px
-    bpe         hf-bpe sha256 <bpe.json>, 52 entries
+    codec       codec (vqgan) sha256 <codec.ckpt>, 128 codes, grid 2 x 2, 32 px
+    preprocess  crop center, filter area, range minus_one_one, trained on 256 px
+    bpe         yttm sha256 <bpe.model>, 52 entries, lower-cased
     column      key: string
     column      caption: string
     column      text_ids: list<u16>
     column      codes: fixed_size_list<u16, 4>
+    column      reason: string
     column      split: string
     keys        6, 9 rows with text, 9 with codes
     characters  min 10, mean 10.7, median 10, 99 % 12, max 12
-    text ids    min 2, mean 2.7, median 3, 99 % 3, max 3
+    text ids    min 5, mean 5.0, median 5, 99 % 5, max 5
     codebook    12 of 128 entries used (9.4 %), perplexity 10.1
     -- err
     ");
@@ -78,6 +88,9 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     -- out
     pictures    2 of 2 measured
     psnr        6.54 dB (mean over pictures), 6.48 dB (of the mean squared error)
+    ssim        0.0213
+    mse         0.225156
+    exact       2 of 2 pictures encode to the same codes, 0 of 8 codes differ
     codebook    6 of 128 entries used (4.7 %), perplexity 5.7
     -- err
     loading the codec
@@ -92,6 +105,9 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     -- out
     pictures    2 of 2 measured
     psnr        6.54 dB (mean over pictures), 6.48 dB (of the mean squared error)
+    ssim        0.0213
+    mse         0.225156
+    exact       2 of 2 pictures encode to the same codes, 0 of 8 codes differ
     codebook    6 of 128 entries used (4.7 %), perplexity 5.7
     -- err
     ");
@@ -101,7 +117,7 @@ fn verify_measures_and_draws_and_holds_the_asked_quality() {
     -- err
     loading the codec
     error: tokens/00000-<attempt>.parquet: no column "spilt" to filter by
-    hint: columns here: key, caption, split
+    hint: columns here: key, caption, reason, split
     "#);
     insta::assert_snapshot!(place.shown(&["verify", "tokens", "--pairs", "pairs", "--codec", "codec.ckpt", "--where", "split=dev"]), @r#"
     exit 2
@@ -154,10 +170,15 @@ fn failures_of_the_crawl_and_of_the_decoder_are_counted() {
     000000001: dns
     000000002: not_image
     000000003: too_small
-    tokens: 5 rows of 3 pictures
-    left out: dns 1, not_image 1, too_small 1 (`pipeline explain REASON` says more)
+    tokens: 9 rows of 3 pictures
+    without codes: dns 1, not_image 1, too_small 1 (`pipeline explain REASON` says more)
     next: train rudolph.toml --set data.tokens=tokens
     ");
+    // The captions of the pictures that failed are kept, with the reason.
+    let shown = place.shown(&["show", "tokens"]);
+    assert!(shown.contains("no codes    dns 1, not_image 2, too_small 1\n"), "{shown}");
+    let rows = place.rows("tokens");
+    assert!(rows.iter().all(|row| row.reason().is_some() == row.codes.is_none() && row.text_ids.is_some()));
 }
 
 #[test]
@@ -171,7 +192,7 @@ fn a_caption_of_ten_thousand_characters_is_kept_whole() {
     let made = place.run(&SHARDS);
     assert!(made.status.success(), "{made:?}");
     let rows = place.rows("tokens");
-    let bpe = tokenize::bpe::Bpe::load(place.path("bpe.json")).unwrap();
+    let bpe = tokenize::bpe::Bpe::load(place.path("bpe.model")).unwrap();
     for (row, item) in [(&rows[0], &list[0]), (&rows[2], &list[1])] {
         assert_eq!(row.caption.as_ref(), Some(&item.caption));
         assert_eq!(bpe.decode(row.text_ids.as_ref().unwrap()), item.caption.trim());
@@ -279,7 +300,7 @@ fn bad_settings_are_named_with_their_place() {
     exit 2
     -- out
     -- err
-    error: tokens.toml:2:1: unknown key `coddec`; known: pairs, codec, bpe, out, captions, columns, image_size, batch, device, unit_rows
+    error: tokens.toml:2:1: unknown key `coddec`; known: pairs, codec, bpe, out, captions, columns, lowercase, image_size, batch, device, unit_rows, augment
     hint: did you mean `codec`?
     ");
     insta::assert_snapshot!(place.shown(&["shards", "absent.toml"]), @r"
@@ -292,7 +313,7 @@ fn bad_settings_are_named_with_their_place() {
     exit 2
     -- out
     -- err
-    error: codec: name the codec's weights, for example vqgan.safetensors
+    error: codec: name the codec's weights, for example vqgan.safetensors, or a bpe for text-only shards
     ");
     insta::assert_snapshot!(place.shown(&["shards", "pairs", "--codec", "absent.ckpt", "--out", "tokens"]), @r"
     exit 2
@@ -311,10 +332,15 @@ fn bad_settings_are_named_with_their_place() {
     out = ""
     captions = ["caption"]
     columns = []
+    lowercase = true
     image_size = 128
     batch = 16
     device = "cpu"
     unit_rows = 10000
+
+    [augment]
+    flip = false
+    ten_crop = 0.0
     -- err
     "#);
 }
@@ -422,51 +448,6 @@ fn a_truncated_token_shard_is_named_with_the_cure() {
 }
 
 #[test]
-fn a_bpe_is_trained_on_text_and_encodes_it() {
-    let place = Place::new();
-    place.put("texts/a.txt", "Красный флаг\nзелёный флаг\n");
-    place.put("texts/b.tsv", "id\tcaption\n1\tred flag\n");
-    insta::assert_snapshot!(place.shown(&["bpe", "texts", "--vocab-size", "40"]), @r"
-    exit 0
-    -- out
-    -- err
-    bpe.json: 40 entries from 3 texts, sha256 <bpe.json>
-    next: tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.json --out data/tokens
-    ");
-    insta::assert_snapshot!(place.shown(&["encode", "--bpe", "bpe.json", "ФЛАГ", "red 日本"]), @r"
-    exit 0
-    -- out
-    29
-    24 34 24 1
-    -- err
-    ");
-    let ids = String::from_utf8(place.run(&["encode", "--bpe", "bpe.json", "Зелёный  флаг"]).stdout).unwrap();
-    let line: Vec<&str> = ["decode", "--bpe", "bpe.json"].into_iter().chain(ids.split_whitespace()).collect();
-    assert_eq!(String::from_utf8(place.run(&line).stdout).unwrap(), "зелёный флаг\n");
-    insta::assert_snapshot!(place.shown(&["bpe", "texts", "--vocab-size", "9000"]), @r"
-    exit 0
-    -- out
-    -- err
-    note: the texts hold only 48 different pieces; every word is one id now
-    bpe.json: 48 entries from 3 texts, sha256 <bpe.json>
-    next: tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.json --out data/tokens
-    ");
-    insta::assert_snapshot!(place.shown(&["bpe", "texts", "--vocab-size", "9"]), @r"
-    exit 2
-    -- out
-    -- err
-    error: cannot train a BPE: a vocabulary of 9 is too small: the text has 21 different characters
-    hint: ask for at least --vocab-size 25
-    ");
-    insta::assert_snapshot!(place.shown(&["bpe", "absent.txt"]), @r"
-    exit 2
-    -- out
-    -- err
-    error: absent.txt: No such file or directory (os error 2)
-    ");
-}
-
-#[test]
 fn a_picture_becomes_codes_and_codes_a_picture() {
     let place = Place::new();
     place.put("a.png", png(3, 50, 40));
@@ -511,7 +492,7 @@ fn json_lines_carry_type_and_version() {
         (&[&SHARDS[..], &["--json"]].concat()[..], "summary"),
         (&["show", "tokens", "--json"], "tokens"),
         (&["verify", "tokens", "--pairs", "pairs", "--codec", "codec.ckpt", "--json"], "verify"),
-        (&["encode", "--bpe", "bpe.json", "--json", "red"], "ids"),
+        (&["encode", "--bpe", "bpe.model", "--json", "red"], "ids"),
     ] {
         let output = place.run(line);
         let text = String::from_utf8(output.stdout).unwrap();
@@ -557,7 +538,7 @@ fn help_fits_a_screen_and_completions_exist() {
     let place = Place::new();
     let help = String::from_utf8(place.run(&["--help"]).stdout).unwrap();
     assert!(help.lines().count() <= 40 && help.contains("Examples:"), "{help}");
-    for command in ["bpe", "shards", "verify", "show", "encode", "decode", "parity"] {
+    for command in ["bpe", "clusters", "shards", "verify", "show", "encode", "decode", "parity"] {
         let help = String::from_utf8(place.run(&[command, "--help"]).stdout).unwrap();
         assert!(help.lines().count() <= 60 && help.contains("Example"), "{help}");
     }

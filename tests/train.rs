@@ -15,7 +15,7 @@ use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
-use tokenize::tokens::{TokenMeta, TokenRow, TokenWriter};
+use tokenize::tokens::{Column, TokenMeta, TokenRow, TokenWriter};
 use tokenize::vqgan::{Precision, VqGanConfig};
 
 /// Words of the tiny world that the tests train on; the caption's place decides its image.
@@ -69,9 +69,11 @@ fn make_tokens(dir: &Path, bpe: &Bpe) {
         bpe_kind: "hf-bpe".into(),
         bpe_sha256: bpe.sha256().into(),
         vocab_size: bpe.vocab_size(),
+        lowercase: bpe.lowercase(),
+        ..TokenMeta::default()
     };
     let path = dir.join("tokens/00000.parquet");
-    let extra = ["split".to_owned()];
+    let extra = [Column::text("split")];
     let file = pipeline::atomic::AtomicFile::create(&path).unwrap();
     let mut writer = TokenWriter::new(file, &path, &meta, &extra).unwrap();
     for (row, caption) in CAPTIONS.iter().enumerate() {
@@ -240,6 +242,7 @@ fn a_run_leaves_what_the_design_promises() {
         "model/codec.safetensors",
         "model/codec.toml",
         "model/bpe.json",
+        "model/bpe.toml",
     ] {
         assert!(bench.path("run").join(file).is_file(), "{file}");
     }

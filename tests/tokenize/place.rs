@@ -60,7 +60,7 @@ impl Place {
 
     fn with_names(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for name in ["codec.ckpt", "bpe.json"] {
+        for name in ["codec.ckpt", "bpe.model", "bpe.json"] {
             if let Ok(bytes) = std::fs::read(self.path(name)) {
                 text = text.replace(&sha256(&bytes), &format!("<{name}>"));
             }
@@ -73,7 +73,7 @@ impl Place {
         text
     }
 
-    /// Trains `bpe.json` on the captions of the pairs.
+    /// Trains `bpe.model` on the captions of the pairs.
     pub(crate) fn bpe(&self) {
         let output = self.run(&["bpe", "pairs", "--columns", "caption,ru", "--vocab-size", "60", "-q"]);
         assert!(output.status.success(), "{output:?}");
@@ -112,7 +112,7 @@ pub(crate) const SHARDS: [&str; 11] = [
     "--codec",
     "codec.ckpt",
     "--bpe",
-    "bpe.json",
+    "bpe.model",
     "--out",
     "tokens",
     "--image-size",

@@ -1,4 +1,4 @@
-//! `train vqgan.toml` on pair shards made by hand: kill and resume, and a shard that is cut short.
+//! `train vqgan.toml` and `train export` on pair shards made by hand: kill and resume, what comes out, and bad input.
 
 use std::time::Duration;
 
@@ -75,36 +75,199 @@ fn bench(shard: &[u8]) -> Bench {
     bench
 }
 
-#[test]
-fn a_codec_killed_and_resumed_equals_one_that_never_stopped() {
+/// Kills a run with these changes at each of these checkpoints, resumes it, and compares it with one that never stopped.
+fn killed_and_resumed(sets: &[&str], kills: &[(&str, u64)], files: &[&str]) -> Bench {
     let shard = shard();
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let args = |first: &[&'static str]| first.iter().copied().chain(sets.iter().copied()).collect::<Vec<_>>();
     let straight = bench(&shard);
-    straight.ok(&["vqgan.toml", "-q"]);
+    straight.ok(&args(&["vqgan.toml", "-q"]));
     let killed = bench(&shard);
-    // Before the discriminator counts, while its weight rises, and when all of it counts.
-    for (checkpoint, delay) in [("step-0000003", 0), ("step-0000012", 5), ("step-0000060", 2)] {
-        let mut child = killed.spawn(&["vqgan.toml"]);
+    for (checkpoint, delay) in kills {
+        let mut child = killed.spawn(&args(&["vqgan.toml"]));
         killed.wait_for(&format!("run/checkpoints/{checkpoint}"));
-        std::thread::sleep(Duration::from_millis(delay));
+        std::thread::sleep(Duration::from_millis(*delay));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!killed.path("run/model").exists(), "killed before its end");
     }
     killed.ok(&["resume", "run", "-q"]);
-    for file in [
-        "checkpoints/step-0000120/model.safetensors",
-        "checkpoints/step-0000120/optim.safetensors",
-        "checkpoints/step-0000120/discriminator.safetensors",
-        "checkpoints/step-0000120/discriminator_optim.safetensors",
-        "checkpoints/step-0000120/idle.txt",
-        "model/vqgan.safetensors",
-        "samples/step-0000060.png",
-    ] {
+    for file in files {
         let of = |bench: &Bench| sha256(&bench.path("run").join(file));
         assert_eq!(of(&killed), of(&straight), "{file}");
     }
     assert_eq!(killed.metrics(), straight.metrics());
-    assert!(straight.metrics().contains("discriminator"), "it never counted: {}", straight.metrics());
+    straight
+}
+
+#[test]
+fn a_codec_killed_and_resumed_equals_one_that_never_stopped() {
+    // Before the discriminator counts, while its weight rises, and when all of it counts.
+    let kills = [("step-0000003", 0), ("step-0000012", 5), ("step-0000060", 2)];
+    let straight = killed_and_resumed(
+        &[],
+        &kills,
+        &[
+            "checkpoints/step-0000120/model.safetensors",
+            "checkpoints/step-0000120/optim.safetensors",
+            "checkpoints/step-0000120/discriminator.safetensors",
+            "checkpoints/step-0000120/discriminator_optim.safetensors",
+            "checkpoints/step-0000120/idle.txt",
+            "model/vqgan.safetensors",
+            "samples/step-0000060.png",
+        ],
+    );
+    let metrics = straight.metrics();
+    for name in ["discriminator", "adversarial_weight", "logits_real", "logits_drawn", "perplexity", "psnr"] {
+        assert!(metrics.contains(name), "{name} was never told: {metrics}");
+    }
+}
+
+#[test]
+fn running_means_micro_batches_and_actnorm_resume_exactly() {
+    killed_and_resumed(
+        &[
+            "run.steps=40",
+            "run.validate_every=20",
+            "run.sample_every=0",
+            "codebook.kind=ema",
+            "data.accumulate=2",
+            "average.decay=0.9",
+            "adversary.discriminator.norm=actnorm",
+            "adversary.rate=2.0",
+        ],
+        &[("step-0000006", 1), ("step-0000015", 3)],
+        &[
+            "checkpoints/step-0000039/codebook.safetensors",
+            "checkpoints/step-0000039/mean.safetensors",
+            "checkpoints/step-0000039/discriminator.safetensors",
+            "model/vqgan.safetensors",
+        ],
+    );
+}
+
+#[test]
+fn a_gumbel_codec_resumes_exactly() {
+    killed_and_resumed(
+        &[
+            "run.steps=24",
+            "run.sample_every=0",
+            "model.quantizer=gumbel",
+            "restart.after=0",
+            "adversary.weight=0.0",
+        ],
+        &[("step-0000006", 1)],
+        &["checkpoints/step-0000024/optim.safetensors", "model/vqgan.safetensors"],
+    );
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_is_named() {
+    let fault = bench(&shard()).fault(&[
+        "vqgan.toml",
+        "-q",
+        "--set",
+        "schedule.lr=1e30",
+        "--set",
+        "schedule.warmup=0",
+    ]);
+    insta::assert_snapshot!(fault, @"
+    exit 1
+    error: step 2: reconstruction is NaN; training stopped
+    hint: the last checkpoint is intact; try a lower `schedule.lr`, a longer warm-up or a smaller `optim.clip`
+    ");
+}
+
+#[test]
+fn weights_of_lpips_that_are_missing_are_named_before_the_first_step() {
+    let bench = bench(&shard());
+    let lpips = "loss.lpips={ weights = 'nowhere.pth' }";
+    let fault = bench.fault(&["vqgan.toml", "-q", "--set", "data.image_size=16", "--set", lpips]);
+    insta::assert_snapshot!(fault, @"
+    exit 2
+    error: nowhere.pth: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn a_codec_is_exported_from_any_checkpoint() {
+    let bench = bench(&shard());
+    bench.ok(&["vqgan.toml", "-q", "--set", "run.steps=6"]);
+    assert_eq!(bench.ok(&["export", "run", "--out", "codec.safetensors"]), "codec.safetensors\n");
+    let [exported, model] = ["codec", "run/model/vqgan"]
+        .map(|name| ["safetensors", "toml"].map(|ending| sha256(&bench.path(&format!("{name}.{ending}")))));
+    assert_eq!(exported, model);
+    bench.ok(&["export", "run", "--out", "early.safetensors", "--step", "3", "--full"]);
+    let early = std::fs::metadata(bench.path("early.safetensors")).unwrap().len();
+    let half = std::fs::metadata(bench.path("codec.safetensors")).unwrap().len();
+    assert!(early > half + half / 2, "{early} {half}");
+    let fault = bench.fault(&["export", "run", "--out", "codec.safetensors", "--step", "4"]);
+    insta::assert_snapshot!(fault, @"
+    exit 2
+    error: run: no checkpoint of step 4; there are 3, 6
+    ");
+    insta::assert_snapshot!(bench.fault(&["export", "run"]), @"
+    exit 2
+    error: nothing to export: give --out, --reconstructions or both
+    ");
+}
+
+/// Names and hashes of the PNG files in a folder.
+fn pictures(dir: &std::path::Path) -> Vec<(String, String)> {
+    let mut found: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), sha256(&path)))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn reconstructions_are_two_folders_of_equal_names_and_continue() {
+    let bench = bench(&shard());
+    bench.ok(&["vqgan.toml", "-q", "--set", "run.steps=3"]);
+    bench.ok(&["export", "run", "--reconstructions", "held"]);
+    let held = pictures(&bench.path("held/original"));
+    assert_eq!(held.len(), 4, "the held-out pictures of the run");
+    let all = [
+        "export",
+        "run/model/vqgan.safetensors",
+        "--reconstructions",
+        "all",
+        "--pairs",
+        "pairs",
+        "--image-size",
+        "8",
+    ];
+    // Lines of progress come before it.
+    let told = |bench: &Bench| -> serde_json::Value {
+        let lines = bench.ok(&[&all[..], &["--json"]].concat());
+        serde_json::from_str(lines.lines().last().unwrap()).unwrap()
+    };
+    let said = told(&bench);
+    assert_eq!((said["pictures"].as_u64(), said["written"].as_u64()), (Some(12), Some(12)));
+    let [original, drawn] =
+        ["original", "reconstruction"].map(|name| pictures(&bench.path("all").join(name)));
+    let names = |files: &[(String, String)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&original), names(&drawn));
+    assert_eq!(names(&original)[11], "00000011.png");
+    // The run's held-out pictures are the last four.
+    let hashes = |files: &[(String, String)]| files.iter().map(|(_, hash)| hash.clone()).collect::<Vec<_>>();
+    assert_eq!(hashes(&held), hashes(&original[8..]));
+    // As if it had been stopped between two files.
+    for name in ["original/00000003.png", "reconstruction/00000003.png", "reconstruction/00000007.png"] {
+        std::fs::remove_file(bench.path("all").join(name)).unwrap();
+    }
+    let again = told(&bench);
+    assert_eq!((again["written"].as_u64(), again["psnr"].as_f64()), (Some(2), said["psnr"].as_f64()));
+    assert_eq!(pictures(&bench.path("all/reconstruction")), drawn);
+    let fault = bench.fault(&["export", "run", "--reconstructions", "all"]);
+    insta::assert_snapshot!(fault, @"
+    exit 2
+    error: all holds reconstructions by another codec or of other pictures
+    hint: write into another folder, or remove this one
+    ");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `tokenize show`: what token shards hold, in figures.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,10 @@ use arrow::datatypes::DataType;
 use pipeline::progress::{Progress, ProgressStyle};
 use serde::Serialize;
 
+use crate::bpe::Bpe;
 use crate::metrics::{CodeUsage, CodeUsageSummary};
-use crate::tokens::{TokenMeta, TokenReader, TokenRow};
+use crate::pixels::Preprocess;
+use crate::tokens::{TokenMeta, TokenReader, TokenRow, Value};
 use crate::{Error, Result, shard_list};
 
 /// Smallest, middle and largest of a set of lengths.
@@ -51,6 +53,10 @@ pub struct Summary {
     pub with_text: usize,
     /// Rows with codes.
     pub with_codes: usize,
+    /// Rows without codes by the reason why.
+    pub reasons: BTreeMap<String, usize>,
+    /// Rows per view of their picture, where there are several.
+    pub views: BTreeMap<String, usize>,
     /// Columns in order with their types.
     pub columns: Vec<(String, String)>,
     /// What made the ids.
@@ -61,17 +67,68 @@ pub struct Summary {
     pub text_ids: Lengths,
     /// Use of the codebook.
     pub codes: CodeUsageSummary,
+    /// The first rows, as many as were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<Shown>,
+}
+
+/// A row as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shown {
+    /// The pair's key.
+    pub key: String,
+    /// The caption.
+    pub caption: Option<String>,
+    /// Its ids.
+    pub text_ids: Option<Vec<u32>>,
+    /// What the ids say, where the text tokenizer was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The codes.
+    pub codes: Option<Vec<u16>>,
+    /// The columns after those.
+    pub extra: BTreeMap<String, Value>,
+}
+
+impl Shown {
+    fn new(row: &TokenRow, bpe: Option<&Bpe>) -> Self {
+        Self {
+            key: row.key.clone(),
+            caption: row.caption.clone(),
+            text_ids: row.text_ids.clone(),
+            text: bpe.and_then(|bpe| Some(bpe.decode(row.text_ids.as_ref()?))),
+            codes: row.codes.clone(),
+            extra: row.extra.clone(),
+        }
+    }
+}
+
+/// What to show beside the figures.
+#[derive(Debug, Default)]
+pub struct ShowOptions {
+    /// So many of the first rows.
+    pub rows: usize,
+    /// Turns their ids back into text.
+    pub bpe: Option<Bpe>,
 }
 
 /// Reads every row of the shards at `path` (a shard, or the folder of `tokenize shards`).
 ///
 /// # Errors
-/// No shards, damaged shards, or shards made by different codecs or text tokenizers.
-pub fn summarise(path: &Path, style: ProgressStyle) -> Result<Summary> {
+/// No shards, damaged shards, shards made by different codecs or text tokenizers, or by another text tokenizer than the
+/// one given.
+pub fn summarise(path: &Path, options: &ShowOptions, style: ProgressStyle) -> Result<Summary> {
     let progress = Progress::start(style, "rows", None, 0);
     let paths = shard_list::list(path)?;
     let meta = common_meta(&paths)?;
+    if let Some(bpe) = options.bpe.as_ref().filter(|bpe| bpe.sha256() != meta.bpe_sha256) {
+        return Err(Error::Config {
+            key: "bpe".to_owned(),
+            why: format!("its sha256 is {}, the shards were made with {}", bpe.sha256(), meta.bpe_sha256),
+        });
+    }
     let mut counts = Counts::new(meta.codebook_size);
+    let mut first = Vec::new();
     let mut columns = Vec::new();
     for shard in &paths {
         let reader = TokenReader::open(shard)?;
@@ -80,12 +137,16 @@ pub fn summarise(path: &Path, style: ProgressStyle) -> Result<Summary> {
             columns = schema.fields().iter().map(|f| (f.name().clone(), type_name(f.data_type()))).collect();
         }
         for row in reader {
-            counts.add(&row?);
+            let row = row?;
+            if first.len() < options.rows {
+                first.push(Shown::new(&row, options.bpe.as_ref()));
+            }
+            counts.add(&row);
             progress.add(1);
         }
     }
     progress.finish();
-    Ok(counts.summary(paths.len(), columns, meta))
+    Ok(Summary { first, ..counts.summary(paths.len(), columns, meta) })
 }
 
 /// The metadata that all shards share.
@@ -107,25 +168,32 @@ pub fn common_meta(paths: &[PathBuf]) -> Result<TokenMeta> {
     common.ok_or_else(|| Error::table("", "no token shards"))
 }
 
+#[derive(Default)]
 struct Counts {
     rows: usize,
     keys: HashSet<String>,
     captions: Vec<usize>,
     texts: Vec<usize>,
     with_codes: usize,
+    reasons: BTreeMap<String, usize>,
+    views: BTreeMap<String, usize>,
     usage: CodeUsage,
 }
 
 impl Counts {
     fn new(codebook_size: usize) -> Self {
-        let usage = CodeUsage::new(codebook_size);
-        Self { rows: 0, keys: HashSet::new(), captions: Vec::new(), texts: Vec::new(), with_codes: 0, usage }
+        Self { usage: CodeUsage::new(codebook_size), ..Self::default() }
     }
 
     fn add(&mut self, row: &TokenRow) {
         self.rows += 1;
         self.captions.extend(row.caption.as_ref().map(|caption| caption.chars().count()));
         self.texts.extend(row.text_ids.as_ref().map(Vec::len));
+        for (counts, value) in [(&mut self.reasons, row.reason()), (&mut self.views, row.view())] {
+            if let Some(value) = value {
+                *counts.entry(value.to_owned()).or_default() += 1;
+            }
+        }
         let first = self.keys.insert(row.key.clone());
         let Some(codes) = &row.codes else { return };
         self.with_codes += 1;
@@ -142,11 +210,14 @@ impl Counts {
             keys: self.keys.len(),
             with_text: self.texts.len(),
             with_codes: self.with_codes,
+            reasons: self.reasons,
+            views: self.views,
             columns,
             meta,
             caption_characters: Lengths::of(self.captions),
             text_ids: Lengths::of(self.texts),
             codes: self.usage.summary(),
+            first: Vec::new(),
         }
     }
 }
@@ -156,28 +227,86 @@ impl Counts {
 /// # Errors
 /// The sink cannot be written.
 pub fn print(out: &mut impl Write, path: &Path, summary: &Summary) -> io::Result<()> {
-    let Summary { meta, codes, keys, with_text, with_codes, .. } = summary;
+    let Summary { meta, keys, with_text, with_codes, .. } = summary;
     let (rows, shards) = (count(summary.rows, "row"), count(summary.shards, "shard"));
     writeln!(out, "{}: {rows} in {shards} of {}", path.display(), crate::tokens::FORMAT)?;
-    let TokenMeta { codec_name, codec_sha256, codebook_size, grid, bpe_kind, bpe_sha256, vocab_size, .. } =
-        meta;
-    let size = format!("{codebook_size} codes, grid {grid} x {grid}, {} px", meta.image_size());
-    writeln!(out, "codec       {codec_name} sha256 {codec_sha256}, {size}")?;
-    if *vocab_size > 0 {
-        writeln!(out, "bpe         {bpe_kind} sha256 {bpe_sha256}, {vocab_size} entries")?;
-    }
+    print_meta(out, meta)?;
     for (name, kind) in &summary.columns {
         writeln!(out, "column      {name}: {kind}")?;
     }
     writeln!(out, "keys        {keys}, {with_text} rows with text, {with_codes} with codes")?;
     print_lengths(out, "characters", &summary.caption_characters)?;
     print_lengths(out, "text ids", &summary.text_ids)?;
-    let CodeUsageSummary { used, codebook_size, usage, perplexity } = codes;
-    let share = 100.0 * usage;
-    writeln!(
-        out,
-        "codebook    {used} of {codebook_size} entries used ({share:.1} %), perplexity {perplexity:.1}"
-    )
+    print_counts(out, "no codes", &summary.reasons)?;
+    print_counts(out, "views", &summary.views)?;
+    if meta.codebook_size > 0 {
+        let CodeUsageSummary { used, codebook_size, usage, perplexity } = summary.codes;
+        let share = 100.0 * usage;
+        writeln!(
+            out,
+            "codebook    {used} of {codebook_size} entries used ({share:.1} %), perplexity {perplexity:.1}"
+        )?;
+    }
+    summary.first.iter().try_for_each(|row| print_row(out, row, meta.grid))
+}
+
+fn print_meta(out: &mut impl Write, meta: &TokenMeta) -> io::Result<()> {
+    let TokenMeta { codec_name, codec_sha256, codebook_size, grid, bpe_kind, bpe_sha256, .. } = meta;
+    if *codebook_size > 0 {
+        let kind = if meta.codec_kind.is_empty() { String::new() } else { format!(" ({})", meta.codec_kind) };
+        let size = format!("{codebook_size} codes, grid {grid} x {grid}, {} px", meta.image_size());
+        writeln!(out, "codec       {codec_name}{kind} sha256 {codec_sha256}, {size}")?;
+        let Preprocess { size, crop, filter, range } = meta.preprocess;
+        let [crop, filter, range] = [name(&crop), name(&filter), name(&range)];
+        writeln!(out, "preprocess  crop {crop}, filter {filter}, range {range}, trained on {size} px")?;
+    }
+    if meta.vocab_size > 0 {
+        let case = if meta.lowercase { ", lower-cased" } else { "" };
+        writeln!(out, "bpe         {bpe_kind} sha256 {bpe_sha256}, {} entries{case}", meta.vocab_size)?;
+    }
+    Ok(())
+}
+
+/// A value of a closed set as it is stored.
+fn name(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        other => format!("{other:?}"),
+    }
+}
+
+fn print_counts(out: &mut impl Write, name: &str, counts: &BTreeMap<String, usize>) -> io::Result<()> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let counts: Vec<String> = counts.iter().map(|(value, n)| format!("{value} {n}")).collect();
+    writeln!(out, "{name:<11} {}", counts.join(", "))
+}
+
+fn print_row(out: &mut impl Write, row: &Shown, grid: usize) -> io::Result<()> {
+    writeln!(out, "\nkey         {}", row.key)?;
+    if let Some(caption) = &row.caption {
+        writeln!(out, "caption     {caption:?}")?;
+    }
+    if let Some(ids) = &row.text_ids {
+        writeln!(out, "text_ids    {}", joined(ids))?;
+    }
+    if let Some(text) = &row.text {
+        writeln!(out, "text        {text:?}")?;
+    }
+    for line in row.codes.iter().flat_map(|codes| codes.chunks(grid.max(1))).enumerate() {
+        let name = if line.0 == 0 { "codes" } else { "" };
+        writeln!(out, "{name:<11} {}", joined(line.1))?;
+    }
+    for (name, value) in &row.extra {
+        let value = serde_json::to_string(value).unwrap_or_default();
+        writeln!(out, "{name:<11} {value}")?;
+    }
+    Ok(())
+}
+
+fn joined<T: ToString>(ids: &[T]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn print_lengths(out: &mut impl Write, name: &str, lengths: &Lengths) -> io::Result<()> {
@@ -189,8 +318,18 @@ fn print_lengths(out: &mut impl Write, name: &str, lengths: &Lengths) -> io::Res
 fn type_name(kind: &DataType) -> String {
     match kind {
         DataType::Utf8 => "string".to_owned(),
+        DataType::Boolean => "bool".to_owned(),
+        DataType::Int8 => "i8".to_owned(),
+        DataType::Int16 => "i16".to_owned(),
+        DataType::Int32 => "i32".to_owned(),
+        DataType::Int64 => "i64".to_owned(),
+        DataType::UInt8 => "u8".to_owned(),
         DataType::UInt16 => "u16".to_owned(),
         DataType::UInt32 => "u32".to_owned(),
+        DataType::UInt64 => "u64".to_owned(),
+        DataType::Float16 => "f16".to_owned(),
+        DataType::Float32 => "f32".to_owned(),
+        DataType::Float64 => "f64".to_owned(),
         DataType::List(element) => format!("list<{}>", type_name(element.data_type())),
         DataType::FixedSizeList(element, n) => {
             format!("fixed_size_list<{}, {n}>", type_name(element.data_type()))

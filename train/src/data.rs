@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokenize::shard_list;
-use tokenize::tokens::{TokenMeta, TokenReader, TokenRow};
+use tokenize::tokens::{REASON, TokenMeta, TokenReader, TokenRow};
 
 use crate::device::mix;
 use crate::{Error, Result};
@@ -41,11 +41,16 @@ impl Where {
         self.0.is_empty()
     }
 
+    /// Rows whose picture failed are texts without the picture that they describe: they are taken only where the filter
+    /// asks for a `reason`.
     fn takes(&self, row: &TokenRow) -> bool {
+        if row.reason().is_some() && !self.0.contains_key(REASON) {
+            return false;
+        }
         self.0.iter().all(|(column, values)| {
             row.extra.get(column).is_some_and(|value| match values {
-                Values::One(one) => one == value,
-                Values::Any(any) => any.contains(value),
+                Values::One(one) => value.is(one),
+                Values::Any(any) => any.iter().any(|one| value.is(one)),
             })
         })
     }
@@ -97,8 +102,9 @@ impl Tokens {
             let reader = TokenReader::open(&shard)?;
             check(&shard, reader.meta(), expected)?;
             let columns = reader.extra_columns();
-            if let Some(column) = filter.0.keys().find(|column| !columns.contains(*column)) {
-                let known = if columns.is_empty() { "none".to_owned() } else { columns.join(", ") };
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            if let Some(column) = filter.0.keys().find(|column| !names.contains(&column.as_str())) {
+                let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
                 return Err(Error::data(
                     &shard,
                     format!("no column `{column}` to choose rows by; extra columns: {known}"),
@@ -432,6 +438,14 @@ mod tests {
         assert_eq!(refusal(|e| e.codebook_size = 32), "s.parquet: 16 codes, the model has 32");
         assert_eq!(refusal(|e| e.vocab_size = 49), "s.parquet: text ids below 50, the model has only 49");
         assert!(check(Path::new("s.parquet"), &meta(), &expected()).is_ok());
+    }
+
+    #[test]
+    fn rows_whose_picture_failed_are_taken_on_request_alone() {
+        let failed = TokenRow { extra: [(REASON.into(), "dns".into())].into(), ..TokenRow::default() };
+        assert!(!Where::default().takes(&failed));
+        let asked: Where = toml::from_str("reason = ['dns', 'decode']").unwrap();
+        assert!(asked.takes(&failed) && !asked.takes(&TokenRow::default()));
     }
 
     #[test]

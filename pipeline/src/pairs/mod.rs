@@ -22,11 +22,9 @@ mod writer;
 pub use hash::HashKind;
 #[cfg(feature = "crawl")]
 pub(crate) use key::Keys;
-#[cfg(feature = "crawl")]
-pub(crate) use reader::RowRange;
 #[cfg(feature = "card")]
 pub(crate) use reader::selection;
-pub use reader::{PairReader, PairShard, open, shards};
+pub use reader::{PairReader, PairShard, RowRange, image_column, open, shards};
 #[cfg(feature = "crawl")]
 pub(crate) use row::is_reserved;
 pub use row::{Columns, Layout, Pair, Row, schema};

@@ -258,8 +258,8 @@ pub(super) fn parquet_error(store: &Store, name: &str, error: &dyn std::fmt::Dis
     Error::Parquet { path: store.display(name), message: error.to_string() }
 }
 
-/// The last column, if it is binary and named after a format.
-pub(super) fn image_column(schema: &Schema) -> Option<usize> {
+/// Index of the column with the pictures: the last one that is binary and named after a format.
+pub fn image_column(schema: &Schema) -> Option<usize> {
     let named = |name: &str| EncodeFormat::ALL.iter().any(|format| format.name() == name);
     let binary =
         |kind: &DataType| matches!(kind, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
@@ -273,15 +273,16 @@ pub(crate) fn selection(rows: &[u64], of: u64) -> RowSelection {
     RowSelection::from_consecutive_ranges(rows, size(of))
 }
 
-/// The row groups that hold a range of rows, and where the range lies in them.
-pub(crate) struct RowRange {
+/// The row groups of a Parquet file that hold a range of rows, and where the range lies in them.
+pub struct RowRange {
     groups: Vec<usize>,
     skip: usize,
     count: usize,
 }
 
 impl RowRange {
-    pub(crate) fn of(metadata: &ParquetMetaData, start: u64, count: u64) -> Self {
+    /// `count` rows from row `start`.
+    pub fn of(metadata: &ParquetMetaData, start: u64, count: u64) -> Self {
         let (mut first, mut skip, mut groups) = (0, 0, Vec::new());
         for (index, group) in metadata.row_groups().iter().enumerate() {
             let end = first + group.num_rows().cast_unsigned();
@@ -297,7 +298,8 @@ impl RowRange {
         Self { groups, skip: size(skip), count: size(count) }
     }
 
-    pub(crate) fn apply<T>(
+    /// Lets a reader read these rows alone.
+    pub fn apply<T>(
         self,
         builder: parquet::arrow::arrow_reader::ArrowReaderBuilder<T>,
     ) -> parquet::arrow::arrow_reader::ArrowReaderBuilder<T> {

@@ -93,10 +93,16 @@ impl<'a> Attempt<'a> {
     }
 
     /// Removes what a failed attempt finished. Best effort: what stays costs space until [`super::finish`] sweeps it.
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         for name in self.begun.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             drop(delete(self.store, &name));
         }
+    }
+
+    /// Whether others have committed every one of these units meanwhile.
+    pub(super) fn all_lost(attempts: &[Self]) -> bool {
+        let lost = |attempt: &Self| is_committed(attempt.store, attempt.unit.index).unwrap_or(false);
+        attempts.iter().all(lost)
     }
 
     fn begin(&self, name: &str) {

@@ -28,7 +28,7 @@ pub use finish::{Manifest, Shard, finish, refuse_foreign, start_over};
 use names::foreign;
 pub use names::{DROPPED, final_name, is_dropped};
 pub use plan::{InputFile, Plan, Selection, Unit, digest_file, digest_of};
-pub use run::{Outcome, Todo, pending, run_units, run_units_overlapped};
+pub use run::{Outcome, Todo, pending, run_together, run_units, run_units_overlapped};
 pub use stage::{RunOptions, StageSummary, run_stage};
 
 /// `00017`: how units are numbered in commits, and in file names unless the plan says otherwise.

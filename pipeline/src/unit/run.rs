@@ -133,6 +133,39 @@ pub fn run_units_overlapped(
     outcome.into_inner().unwrap_or_else(PoisonError::into_inner)?.close(store, todo)
 }
 
+/// Runs a unit whose work gives the files of several stores at once, each with a plan of its own over the same input.
+/// Every store gets its own commit, so a kill between two of them leaves a unit that is done in the first alone.
+///
+/// `work` gets an attempt per store and gives what each has made, in that order.
+///
+/// # Errors
+/// That of `work`, and a store that fails.
+pub fn run_together(
+    targets: &[(&Store, &Plan)],
+    unit: usize,
+    interrupt: &Interrupt,
+    work: impl FnOnce(&[Attempt<'_>]) -> Result<Vec<Produced>>,
+) -> Result<()> {
+    let abandoned = AtomicBool::new(false);
+    let units = targets.iter().map(|(store, plan)| Some((*store, *plan, plan.units.get(unit)?)));
+    let units = units.collect::<Option<Vec<_>>>();
+    let units = units.ok_or_else(|| Error::Unit { message: format!("no unit {unit} in every plan") })?;
+    let begin = |(store, plan, unit)| Attempt::new(plan, unit, store, interrupt, &abandoned);
+    let attempts: Vec<Attempt<'_>> = units.iter().copied().map(begin).collect();
+    let mut produced = match work(&attempts) {
+        Ok(produced) => produced.into_iter(),
+        Err(error) => {
+            attempts.iter().for_each(Attempt::clear);
+            return if error.is_not_found() && Attempt::all_lost(&attempts) { Ok(()) } else { Err(error) };
+        }
+    };
+    for ((_, plan, _), attempt) in units.iter().zip(&attempts) {
+        let own = |_: &Attempt<'_>| produced.next().ok_or(Error::Lost { what: "a store's part of a unit" });
+        attempt.carry_out(plan, own)?;
+    }
+    Ok(())
+}
+
 impl Outcome {
     fn count(&mut self, won: bool) {
         if won {
@@ -212,6 +245,23 @@ mod tests {
         assert!(store.get("00002_stats.json").unwrap().is_some());
         let todo = pending(&store, &plan, Selection::All).unwrap();
         assert_eq!((todo.units.len(), todo.done(), todo.rows_done), (0, 3, 5));
+    }
+
+    #[test]
+    fn a_unit_of_two_stores_is_committed_in_each() {
+        let ((_a, first), (_b, second)) = (store(), store());
+        let plan = plan(4);
+        [&first, &second].map(|store| plan.settle(store).unwrap());
+        let both = [(&first, &plan), (&second, &plan)];
+        let work = |attempts: &[Attempt<'_>]| attempts.iter().map(write).collect();
+        run_together(&both, 0, &Interrupt::never(), work).unwrap();
+        // A kill between the two commits leaves the second store without one.
+        run_together(&both[..1], 1, &Interrupt::never(), work).unwrap();
+        let left = |store| pending(store, &plan, Selection::All).unwrap().units.len();
+        assert_eq!((left(&first), left(&second)), (0, 1));
+        run_together(&both, 1, &Interrupt::never(), work).unwrap();
+        assert_eq!((files(&first), left(&second)), (files(&second), 0));
+        assert!(run_together(&both, 2, &Interrupt::never(), work).is_err());
     }
 
     #[test]

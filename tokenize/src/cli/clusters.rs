@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::print_json;
 use crate::clusters::{Clusters, KMeans, KMeansConfig, Sample, Sampled, kmeans, sample};
+use crate::show::count;
 use crate::{Error, Result};
 
 /// Flags of `tokenize clusters`.
@@ -49,7 +50,9 @@ impl Args {
         let sampled = sample(&self.pairs, &options, &progress, &interrupt::install())?;
         progress.finish();
         if sampled.pictures == 0 {
-            return Err(Error::table(&self.pairs, "no picture here could be used"));
+            let why: Vec<String> = sampled.failed.iter().map(|(code, n)| format!("{code} {n}")).collect();
+            let why = if why.is_empty() { "no row has one".to_owned() } else { why.join(", ") };
+            return Err(Error::table(&self.pairs, format!("no picture here could be used: {why}")));
         }
         let colours = sampled.palette.colours();
         let config = KMeansConfig {
@@ -86,22 +89,22 @@ impl Args {
             });
             return print_json("clusters", &record);
         }
-        for (code, count) in &sampled.failed {
-            self.common.say(&format!("note: {count} pictures left out: {code}"));
+        for (code, failed) in &sampled.failed {
+            self.common.say(&format!("note: {} left out: {code}", count(*failed, "picture")));
         }
         let path = self.out.display();
         self.common.say(&format!(
-            "{path}: {} colours from {} pictures of {colours} colours in {} moves",
+            "{path}: {} colours, fitted to {} of {colours} different ones",
             fit.centres.len(),
-            sampled.pictures,
-            fit.errors.len() - 1
+            count(sampled.pictures, "picture")
         ));
         self.common.say(&format!(
-            "quantisation error {:.2} levels of 255 (root mean square), {:.1} dB",
+            "quantisation error: {:.2} of 255 levels (root mean square), {:.1} dB",
             fit.rmse(),
             fit.psnr()
         ));
-        self.common.say(&format!("next: tokenize shards data/pairs --codec {path} --out data/tokens"));
+        let pairs = self.pairs.display();
+        self.common.say(&format!("next: tokenize shards {pairs} --codec {path} --out data/tokens"));
         Ok(())
     }
 }

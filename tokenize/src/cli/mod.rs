@@ -2,6 +2,7 @@
 
 mod bpe;
 mod clusters;
+mod decode;
 mod encode;
 mod parity;
 mod shards;
@@ -21,8 +22,8 @@ use crate::json_lines::json_line;
     version,
     about,
     after_help = "Examples:
-  tokenize bpe texts/ --vocab-size 16384 --out bpe.json
-  tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.json --out data/tokens
+  tokenize bpe texts/ --vocab-size 16384 --out bpe.model
+  tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.model --out data/tokens
   tokenize verify data/tokens --pairs data/pairs --codec vqgan.safetensors --out verify.png
   tokenize show data/tokens
 
@@ -48,8 +49,8 @@ enum Command {
     /// Print the ids of texts or the codes of pictures
     Encode(encode::EncodeArgs),
     /// Print the text of ids, or write the picture of codes
-    Decode(encode::DecodeArgs),
-    /// Compare codecs with stored outputs of a reference implementation
+    Decode(decode::DecodeArgs),
+    /// Compare codecs and text tokenizers with stored outputs of a reference implementation
     Parity(parity::Args),
     /// Print the completion script of a shell
     Completions {

@@ -9,10 +9,12 @@ use crate::{Error, Result, device, parity};
 
 /// Flags of `tokenize parity`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A case is a folder with case.json, io.safetensors and a checkpoint.
+#[command(
+    after_help = "A case is a folder with case.json, a checkpoint, and io.safetensors or expected.jsonl.
 
 Example:
-  tokenize parity golden/vqgan-f16 golden/vqgan-gumbel-f8")]
+  tokenize parity golden/vqgan-f16 golden/yttm"
+)]
 pub(super) struct Args {
     /// Folders of cases
     #[arg(required = true)]
@@ -31,9 +33,7 @@ impl Args {
         let progress = Progress::start(common.progress_style(), "cases", Some(self.cases.len() as u64), 0);
         let mut lines = Vec::new();
         for dir in &self.cases {
-            let case = parity::Case::open(dir)?;
-            let outputs = parity::compute(&case, &device)?;
-            lines.extend(parity::compare(&case, &outputs)?);
+            lines.extend(parity::run(dir, &device)?);
             progress.add(1);
         }
         progress.finish();

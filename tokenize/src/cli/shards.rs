@@ -7,7 +7,7 @@ use pipeline::unit::Selection;
 use pipeline::{interrupt, settings};
 
 use crate::Result;
-use crate::shards::{RunOptions, ShardsConfig, ShardsSummary, run};
+use crate::shards::{RunOptions, ShardsConfig, ShardsSummary, Sizes, run};
 use crate::show::count;
 
 /// Flags of `tokenize shards`.
@@ -15,11 +15,12 @@ use crate::show::count;
 #[command(after_help = "Examples:
   tokenize shards tokens.toml
   tokenize shards data/pairs --codec vqgan.safetensors --bpe bpe.json --out data/tokens
-  tokenize shards tokens.toml --set image_size=128 --set 'captions=[\"caption\", \"caption_ru\"]'")]
+  tokenize shards data/pairs --codec vqgan.safetensors --image-size 128,192,256 --out data/tokens
+  tokenize shards tokens.toml --set augment.flip=true --set 'captions=[\"caption\", \"caption_ru\"]'")]
 pub(super) struct Args {
     /// A configuration (.toml), or the pair shards: a folder or a Parquet file
     input: PathBuf,
-    /// Weights of the image codec
+    /// Weights of the image codec; none for text-only shards
     #[arg(long)]
     codec: Option<PathBuf>,
     /// The text tokenizer
@@ -31,12 +32,12 @@ pub(super) struct Args {
     /// Text columns; each gives a picture a row of its own [default: caption]
     #[arg(long, value_delimiter = ',')]
     captions: Option<Vec<String>>,
-    /// Text columns of the pairs to pass through
+    /// Columns of the pairs to pass through with their types
     #[arg(long, value_delimiter = ',')]
     columns: Option<Vec<String>>,
-    /// Side of the pictures in pixels [default: the codec's own resolution]
-    #[arg(long)]
-    image_size: Option<usize>,
+    /// Sides of the pictures in pixels; several make a folder per grid [default: the codec's own resolution]
+    #[arg(long, value_delimiter = ',')]
+    image_size: Option<Vec<usize>>,
     /// cpu, cuda:0 or wgpu
     #[arg(long)]
     device: Option<String>,
@@ -67,7 +68,7 @@ impl Args {
         } else {
             talk(&common, &config, &summary);
         }
-        Ok(u8::from(summary.rows == 0 && summary.missing == 0))
+        Ok(u8::from(summary.pictures() == 0 && summary.missing == 0))
     }
 
     /// The file or the defaults, then `--set`, then the flags.
@@ -83,7 +84,7 @@ impl Args {
         replace(&mut config.out, self.out);
         replace(&mut config.captions, self.captions);
         replace(&mut config.columns, self.columns);
-        replace(&mut config.image_size, self.image_size);
+        replace(&mut config.image_size, self.image_size.map(Sizes));
         replace(&mut config.device, self.device);
         Ok(config)
     }
@@ -103,10 +104,12 @@ fn talk(common: &Common, config: &ShardsConfig, summary: &ShardsSummary) {
         common.say(&format!("{already_done} of {} were already done", count(*units, "unit")));
     }
     let rows = usize::try_from(summary.rows).unwrap_or(usize::MAX);
-    common.say(&format!("{}: {} of {} pictures", config.out, count(rows, "row"), summary.pictures()));
+    let folders = summary.folders.join(", ");
+    let what = if config.codec.as_os_str().is_empty() { "texts" } else { "pictures" };
+    common.say(&format!("{folders}: {} of {} {what}", count(rows, "row"), summary.pictures()));
     let skipped: Vec<String> = summary.skipped().iter().map(|(code, n)| format!("{code} {n}")).collect();
     if !skipped.is_empty() {
-        common.say(&format!("left out: {} (`pipeline explain REASON` says more)", skipped.join(", ")));
+        common.say(&format!("without codes: {} (`pipeline explain REASON` says more)", skipped.join(", ")));
     }
     if summary.pairs_missing > 0 {
         let missing = count(summary.pairs_missing, "unit");
@@ -116,9 +119,9 @@ fn talk(common: &Common, config: &ShardsConfig, summary: &ShardsSummary) {
     }
     if summary.missing > 0 {
         common.say(&format!("{} still to do: the same command continues", count(summary.missing, "unit")));
-    } else if rows == 0 {
+    } else if summary.pictures() == 0 {
         common.say("no pair has a usable picture");
-    } else {
-        common.say(&format!("next: train rudolph.toml --set data.tokens={}", config.out));
+    } else if let Some(folder) = summary.folders.first() {
+        common.say(&format!("next: train rudolph.toml --set data.tokens={folder}"));
     }
 }

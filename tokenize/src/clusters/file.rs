@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Clusters, Colour};
+use super::{Clusters, Colour, numpy};
 use crate::pixels::{Filter, Preprocess};
 use crate::{Error, Result};
 
 /// The tensor's name in safetensors, and the list's in Hugging Face's file.
-const NAME: &str = "clusters";
+pub(super) const NAME: &str = "clusters";
 
 /// Files that a folder is searched for.
 const FILES: [&str; 3] = ["clusters.safetensors", "preprocessor_config.json", "kmeans_centers.npy"];
@@ -21,8 +23,8 @@ const FILES: [&str; 3] = ["clusters.safetensors", "preprocessor_config.json", "k
 /// Side of the published models' smallest pictures, where the file says nothing.
 const SIDE: usize = 32;
 
-/// First bytes of an array that numpy saved.
-const NUMPY: &[u8] = b"\x93NUMPY";
+/// Bytes of the largest file that can be a palette: 65,536 colours in decimal. Weights are larger, and not read for it.
+const LARGEST: u64 = 8 << 20;
 
 pub(super) fn find(path: &Path) -> Option<PathBuf> {
     if path.is_dir() {
@@ -31,22 +33,33 @@ pub(super) fn find(path: &Path) -> Option<PathBuf> {
     is_palette(path).then(|| path.to_owned())
 }
 
+/// Whether a file claims to hold a palette; whether it can be used is seen when it is opened.
 fn is_palette(path: &Path) -> bool {
+    let small = || std::fs::metadata(path).is_ok_and(|data| data.len() <= LARGEST);
+    let bytes = || std::fs::read(path).unwrap_or_default();
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("npy") => true,
         Some("json") => {
-            std::fs::read(path).is_ok_and(|bytes| Processor::read(&bytes).is_ok_and(|p| p.clusters.is_some()))
+            small() && serde_json::from_slice::<Claim>(&bytes()).is_ok_and(|claim| claim.clusters.is_some())
         }
-        Some("safetensors") => std::fs::read(path)
-            .is_ok_and(|bytes| SafeTensors::deserialize(&bytes).is_ok_and(|file| file.names() == [NAME])),
+        Some("safetensors") => {
+            small() && SafeTensors::deserialize(&bytes()).is_ok_and(|file| Clusters::recognise(file.names()))
+        }
         _ => false,
     }
 }
 
+#[derive(Deserialize)]
+struct Claim {
+    clusters: Option<IgnoredAny>,
+}
+
 pub(super) fn open(path: &Path) -> Result<Clusters> {
-    let file = find(path).ok_or_else(|| Error::Checkpoint {
+    let named = || path.is_file().then(|| path.to_owned());
+    std::fs::metadata(path).map_err(Error::io(path))?;
+    let file = find(path).or_else(named).ok_or_else(|| Error::Checkpoint {
         path: path.to_owned(),
-        why: format!("no palette; known are {}", FILES.join(", ")),
+        why: format!("no palette in this folder; known are {}", FILES.join(", ")),
     })?;
     let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
     let read = match file.extension().and_then(|ending| ending.to_str()) {
@@ -60,9 +73,19 @@ pub(super) fn open(path: &Path) -> Result<Clusters> {
 /// What matters of Hugging Face's file.
 #[derive(Deserialize)]
 struct Processor {
-    clusters: Option<Vec<Colour>>,
+    clusters: Option<Vec<[Exact; 3]>>,
     size: Option<Size>,
     resample: Option<u8>,
+}
+
+/// A number read to its last bit, as Python reads it; serde_json may be one unit in the last place off.
+struct Exact(f64);
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        text.parse().map(Self).map_err(|_| D::Error::custom(format!("clusters: {text} is no number")))
+    }
 }
 
 /// Old files give a number.
@@ -73,16 +96,10 @@ enum Size {
     Sides { height: usize, width: usize },
 }
 
-impl Processor {
-    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(bytes)
-    }
-}
-
 type Read<T> = std::result::Result<T, String>;
 
 fn from_json(bytes: &[u8]) -> Read<Clusters> {
-    let processor = Processor::read(bytes).map_err(|error| error.to_string())?;
+    let processor: Processor = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let side = match processor.size {
         // The class's default.
         None => 256,
@@ -98,39 +115,16 @@ fn from_json(bytes: &[u8]) -> Read<Clusters> {
             return Err(format!("resample: {other}; known are 1 (Lanczos), 2 (bilinear), 3 (bicubic)"));
         }
     };
-    let clusters = build(&processor.clusters.unwrap_or_default(), side)?;
+    let colours = processor.clusters.ok_or("it has no `clusters`")?.into_iter();
+    let colours = colours.map(|colour| colour.map(|Exact(value)| value));
+    let clusters = build(&colours.collect::<Vec<_>>(), side)?;
     Ok(Clusters { preprocess: Preprocess { filter, ..clusters.preprocess }, ..clusters })
 }
 
 fn from_numpy(bytes: &[u8]) -> Read<Clusters> {
-    let damaged =
-        || "no array of [colours, 3] in little-endian f32 or f64, as numpy.save writes it".to_owned();
-    let [1 | 2 | 3, _, rest @ ..] = bytes.strip_prefix(NUMPY).ok_or_else(damaged)? else {
-        return Err(damaged());
-    };
-    // The header's length has two bytes in version 1, four later.
-    let wide = bytes[NUMPY.len()] > 1;
-    let (length, rest) = if wide {
-        rest.split_first_chunk::<4>().map(|(length, rest)| (u32::from_le_bytes(*length) as usize, rest))
-    } else {
-        rest.split_first_chunk::<2>().map(|(length, rest)| (usize::from(u16::from_le_bytes(*length)), rest))
-    }
-    .ok_or_else(damaged)?;
-    let (header, data) = rest.split_at_checked(length).ok_or_else(damaged)?;
-    let header: String = String::from_utf8_lossy(header).split_whitespace().collect();
-    let floats = match () {
-        () if header.contains("'descr':'<f4'") => floats(data),
-        () if header.contains("'descr':'<f8'") => {
-            data.as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)).collect()
-        }
-        () => return Err(damaged()),
-    };
-    let rows = floats.len() / 3;
-    let in_rows = header.contains("'fortran_order':False");
-    if !in_rows || !header.contains(&format!("'shape':({rows},3)")) || floats.len() != 3 * rows {
-        return Err(damaged());
-    }
-    build(floats.as_chunks::<3>().0, SIDE)
+    let colours = numpy::read(bytes);
+    let expected = "no array of [colours, 3] in little-endian f32 or f64, as numpy.save writes it";
+    build(&colours.ok_or(expected)?, SIDE)
 }
 
 fn from_safetensors(bytes: &[u8]) -> Read<Clusters> {
@@ -159,7 +153,7 @@ pub(super) fn save(clusters: &Clusters, path: &Path, about: Value) -> Result<()>
     let data: Vec<u8> =
         colours.as_flattened().iter().flat_map(|value| (*value as f32).to_le_bytes()).collect();
     let bytes = if path.extension().is_some_and(|ending| ending == "npy") {
-        numpy(colours.len(), &data)
+        numpy::write(colours.len(), &data)
     } else {
         let mut text = json!({"format": "clusters/1", "image_size": clusters.preprocess.size});
         if let (Value::Object(text), Value::Object(about)) = (&mut text, about) {
@@ -175,14 +169,4 @@ pub(super) fn save(clusters: &Clusters, path: &Path, about: Value) -> Result<()>
         safetensors::serialize([(NAME, view)], Some(metadata)).map_err(fault)?
     };
     Ok(pipeline::atomic::write(path, bytes)?)
-}
-
-/// Version 1.0 of numpy's format; the header is padded so that the numbers begin at a multiple of 64.
-fn numpy(rows: usize, data: &[u8]) -> Vec<u8> {
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 3), }}");
-    let before = NUMPY.len() + 4;
-    let length = (before + header.len() + 1).next_multiple_of(64) - before;
-    header = format!("{header:<width$}\n", width = length - 1);
-    let length = u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes();
-    [NUMPY, &[1, 0], &length, header.as_bytes(), data].concat()
 }

@@ -6,6 +6,7 @@
 mod file;
 mod kmeans;
 mod nearest;
+mod numpy;
 mod palette;
 mod sample;
 mod seeding;
@@ -53,6 +54,11 @@ impl Clusters {
             pixels: colours.iter().map(bytes).collect(),
             preprocess: Preprocess::imagegpt(side),
         })
+    }
+
+    /// Whether a checkpoint with these keys is a palette.
+    pub fn recognise<'a>(keys: impl IntoIterator<Item = &'a str>) -> bool {
+        keys.into_iter().eq([file::NAME])
     }
 
     /// The palette's file if `path` is one, or a folder with one: `preprocessor_config.json` with `clusters` (Hugging
@@ -126,10 +132,10 @@ impl Clusters {
     }
 }
 
-/// `rint(127.5 · (c + 1))`, halves to the even number; clusters of dark colours lie a little below -1.
+/// `rint(127.5 · (c + 1))` in f32, halves to the even number; clusters of dark colours lie a little below -1.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=255 before")]
 fn bytes(colour: &Colour) -> [u8; 3] {
-    colour.map(|value| (127.5 * (value + 1.0)).round_ties_even().clamp(0.0, 255.0) as u8)
+    colour.map(|value| (127.5 * (value as f32 + 1.0)).round_ties_even().clamp(0.0, 255.0) as u8)
 }
 
 #[cfg(test)]

@@ -44,9 +44,9 @@ pub struct Sampled {
     /// The pixels by colour.
     pub palette: Palette,
     /// Pictures among them.
-    pub pictures: u64,
+    pub pictures: usize,
     /// Pictures that could not be used, by the code of the reason.
-    pub failed: BTreeMap<&'static str, u64>,
+    pub failed: BTreeMap<&'static str, usize>,
 }
 
 /// The pixels of a seeded choice among the pictures of pair shards. A bad picture is counted, not an error.

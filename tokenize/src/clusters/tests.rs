@@ -49,7 +49,7 @@ fn a_palette_is_the_same_in_every_container() {
         codec.save(&path, json!({"seed": 3})).unwrap();
         let again = Clusters::open(folder.path()).unwrap();
         // The JSON holds f32 numbers in decimal, so nothing is lost.
-        assert_eq!((again.colours(), again.encode(&pictures)), (codec.colours(), codes.clone()), "{name}");
+        assert!(again.colours() == codec.colours() && again.encode(&pictures) == codes, "{name}");
         assert_eq!(again.preprocess().size, if name.ends_with("npy") { 32 } else { 8 });
         let first = std::fs::read(&path).unwrap();
         codec.save(&path, json!({"seed": 3})).unwrap();
@@ -60,36 +60,6 @@ fn a_palette_is_the_same_in_every_container() {
 }
 
 #[test]
-fn numpys_own_header_and_doubles_are_read() {
-    let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }";
-    let file = |header: &str, numbers: &[f64]| {
-        let mut bytes = b"\x93NUMPY\x01\x00v\x00".to_vec();
-        bytes.extend(format!("{header:<117}\n").bytes());
-        bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
-        bytes
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("kmeans_centers.npy");
-    let put = |bytes: Vec<u8>| {
-        atomic::write(&path, bytes).unwrap();
-        Clusters::open(&path).map(|codec| codec.colours().to_vec())
-    };
-    let numbers = [-1.0, 0.0, 0.5, 1.0, 0.25, -0.125];
-    assert_eq!(put(file(header, &numbers)).unwrap(), [[-1.0, 0.0, 0.5], [1.0, 0.25, -0.125]]);
-    for damaged in [
-        file(header, &numbers[..5]),
-        file(&header.replace("False", "True"), &numbers),
-        file(&header.replace("<f8", "<i8"), &numbers),
-        file(&header.replace("(2, 3)", "(6,)"), &numbers),
-        b"\x93NUMPY\x01".to_vec(),
-        b"\x93NUMPY\x01\x00\xff\xff{}".to_vec(),
-    ] {
-        let error = put(damaged).unwrap_err().to_string();
-        assert!(error.contains("kmeans_centers.npy: no array of [colours, 3]"), "{error}");
-    }
-}
-
-#[test]
 fn what_cannot_be_used_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("preprocessor_config.json");
@@ -97,16 +67,27 @@ fn what_cannot_be_used_is_explained() {
         atomic::write(&path, json.to_string()).unwrap();
         Clusters::open(folder.path()).unwrap_err().to_string()
     };
-    assert!(fault(json!({"size": 32})).contains("no palette; known are clusters.safetensors"));
+    assert!(fault(json!({"size": 32})).contains("no palette in this folder; known are clusters.safetensors"));
     let colours = json!([[0.0, 0.5, -1.0]]);
     assert!(fault(json!({"clusters": colours, "resample": 0})).contains("resample: 0; known are"));
     let tall = json!({"clusters": colours, "size": {"height": 32, "width": 16}});
     assert!(fault(tall).ends_with("size: 32x16 is no square"));
+    assert!(fault(json!({"clusters": [["red", 0, 0]]})).contains("clusters: \"red\" is no number"));
+    assert!(
+        fault(json!({"clusters": colours, "size": {"shortest_edge": 32}}))
+            .contains("preprocessor_config.json: ")
+    );
     assert!(fault(json!({"clusters": []})).contains("clusters: 0 colours"));
     assert!(fault(json!({"clusters": colours, "size": 0})).contains("pictures of 0 pixels"));
     atomic::write(&path, json!({"clusters": colours, "size": 48, "resample": 3}).to_string()).unwrap();
     let codec = Clusters::open(&path).unwrap();
+    atomic::write(&path, "{}").unwrap();
+    assert!(Clusters::open(&path).unwrap_err().to_string().ends_with("it has no `clusters`"));
+    assert!(Clusters::open(&folder.path().join("absent.npy")).is_err());
     assert_eq!((codec.preprocess().size, codec.preprocess().filter), (48, Filter::Bicubic));
+    let numpy = folder.path().join("kmeans_centers.npy");
+    atomic::write(&numpy, "PK").unwrap();
+    assert!(Clusters::open(&numpy).unwrap_err().to_string().contains("no array of [colours, 3]"));
     assert!(Clusters::new(&[[f64::NAN, 0.0, 0.0]], 8).unwrap_err().to_string().contains("colour 0 is [NaN"));
     assert!(codec.decode(&[1], 1, 1).unwrap_err().to_string().ends_with("1; there are 1 colours"));
     assert!(codec.decode(&[0, 0], 1, 1).unwrap_err().to_string().ends_with("2 codes for 1x1 pixels"));

@@ -3,16 +3,25 @@
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn::tensor::TensorData;
+use burn::tensor::ops::ConvOptions;
 
+use super::halving::Halving;
+use super::pointwise::Pointwise;
+use super::product::LANES;
+use super::strips::{self, Size};
 use super::{conv3x3, group_norm, upsample};
 
 /// Operations of the codec that have a kernel of their own.
 #[backend_extension(Autodiff, Flex)]
 pub(crate) trait CodecOps: Backend {
     fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>)
+    -> FloatTensor<Self>;
+    fn halve(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn conv1x1(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>)
     -> FloatTensor<Self>;
     fn group_norm(
         x: FloatTensor<Self>,
@@ -55,6 +64,25 @@ impl CodecOps for Flex {
         tensor(y, [shape.batch, shape.channels_out, shape.height, shape.width])
     }
 
+    fn halve(x: Cpu, weight: Cpu, bias: Cpu) -> Cpu {
+        let [batch, channels_in, height, width] = dims(&x);
+        let to = [height / 2, width / 2];
+        let size = Size { batch, channels_in, channels_out: dims(&weight)[0], from: [height, width], to };
+        let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let y = strips::forward::<Halving>(&size, x.storage(), weight.storage(), Some(bias.storage()));
+        tensor(y, [batch, size.channels_out, to[0], to[1]])
+    }
+
+    fn conv1x1(x: Cpu, weight: Cpu, bias: Cpu) -> Cpu {
+        let [batch, channels_in, height, width] = dims(&x);
+        // Strips must not end short: a plane of another width is one long row.
+        let side = if width.is_multiple_of(LANES) { [height, width] } else { [1, height * width] };
+        let size = Size { batch, channels_in, channels_out: dims(&weight)[0], from: side, to: side };
+        let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let y = strips::forward::<Pointwise>(&size, x.storage(), weight.storage(), Some(bias.storage()));
+        tensor(y, [batch, size.channels_out, height, width])
+    }
+
     fn group_norm(x: Cpu, weight: Cpu, bias: Cpu, groups: usize, epsilon: f32, swish: bool) -> Cpu {
         let shape = norm_shape(&x, groups, epsilon, swish);
         let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
@@ -93,6 +121,54 @@ impl Backward<Flex, 3> for Conv3x3Backward {
             let db = conv3x3::backward_bias(&shape, grad.storage());
             grads.register::<Flex>(node.id, tensor(db, [shape.channels_out]));
         }
+    }
+}
+
+/// Backward of [`CodecOps::halve`] and [`CodecOps::conv1x1`] by burn's own convolutions: they take a small part of a step.
+#[derive(Debug)]
+struct ConvBackward;
+
+/// What a convolution of `stride` was told.
+fn options(stride: usize) -> ConvOptions<2> {
+    let padding = if stride == 2 { (0, 1) } else { (0, 0) };
+    ConvOptions::new_with_padding([stride; 2], [padding; 2], [1; 2], 1)
+}
+
+impl Backward<Flex, 3> for ConvBackward {
+    type State = (Cpu, Cpu, Cpu, usize);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<Flex>(&ops.node);
+        let [node_x, node_weight, node_bias] = ops.parents;
+        let (x, weight, bias, stride) = ops.state;
+        if let Some(node) = node_x {
+            let dx = Flex::conv2d_x_backward(x.clone(), weight.clone(), grad.clone(), options(stride));
+            grads.register::<Flex>(node.id, dx);
+        }
+        if let Some(node) = node_weight {
+            let dw = Flex::conv2d_weight_backward(x.clone(), weight, grad.clone(), options(stride));
+            grads.register::<Flex>(node.id, dw);
+        }
+        if let Some(node) = node_bias {
+            grads.register::<Flex>(node.id, Flex::conv2d_bias_backward(x, bias, grad));
+        }
+    }
+}
+
+/// A convolution of `stride` on the tape.
+fn tracked<C: CheckpointStrategy>(
+    [x, weight, bias]: [FloatTensor<Autodiff<Flex, C>>; 3],
+    stride: usize,
+    forward: fn(Cpu, Cpu, Cpu) -> Cpu,
+) -> FloatTensor<Autodiff<Flex, C>> {
+    let nodes = [x.node(), weight.node(), bias.node()];
+    let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+    match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let y = forward(x.clone(), weight.clone(), bias.clone());
+            prep.finish((x, weight, bias, stride), y)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(forward(x, weight, bias)),
     }
 }
 
@@ -157,6 +233,18 @@ impl<C: CheckpointStrategy> CodecOps for Autodiff<Flex, C> {
             }
             OpsKind::UnTracked(prep) => prep.finish(Flex::conv3x3(x, weight, bias)),
         }
+    }
+
+    fn halve(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        tracked::<C>([x, weight, bias], 2, Flex::halve)
+    }
+
+    fn conv1x1(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        tracked::<C>([x, weight, bias], 1, Flex::conv1x1)
     }
 
     fn group_norm(

@@ -1,7 +1,7 @@
 //! Parity cases: stored inputs and outputs of a reference implementation against what this one computes.
 //!
 //! A case is a folder with `case.json` (model, configuration, tolerance, checkpoint file), `io.safetensors` (inputs
-//! and expected outputs) and the checkpoint. A model computes outputs by name ([`Outputs`]); [`compare`] applies the
+//! and expected outputs; for texts `expected.jsonl`) and the checkpoint. A model computes outputs by name ([`Outputs`]); [`compare`] applies the
 //! rule `|a − b| ≤ abs + rel·|b|` (integers exactly) and [`report`] prints one line per output.
 
 mod case;
@@ -10,6 +10,7 @@ mod compare;
 mod dvae;
 mod report;
 mod tensors;
+mod text;
 mod vqgan;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,18 @@ pub fn compute(case: &Case, device: &Device) -> crate::Result<Outputs> {
         "clusters" | "imagegpt" => clusters::compute(case, device),
         other => Err(case.fault(&format!("no codec {other:?} here to compare with"))),
     }
+}
+
+/// Runs the case in `dir`, of a codec or a text tokenizer: a line for every output.
+///
+/// # Errors
+/// A malformed case, or as for [`compute`] and [`compare()`].
+pub fn run(dir: &std::path::Path, device: &Device) -> crate::Result<Vec<Comparison>> {
+    let case = Case::open(dir)?;
+    if text::MODELS.contains(&case.model.as_str()) {
+        return text::compare(&case);
+    }
+    compare(&case, &compute(&case, device)?)
 }
 
 #[cfg(test)]

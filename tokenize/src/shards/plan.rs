@@ -3,15 +3,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::Schema;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pipeline::pairs::{self, PairShard};
 use pipeline::store::Store;
 use pipeline::unit::{InputFile, Plan, digest_file};
 use serde_json::{Value, json};
 
-use super::ShardsConfig;
-use crate::tokens::TokenMeta;
+use super::{ShardsConfig, columns};
+use crate::tokens::{Column, TokenMeta};
 use crate::{Error, Result};
 
 /// The pair shards of a run.
@@ -20,6 +19,8 @@ pub(super) struct Inputs {
     pub(super) files: Vec<InputFile>,
     /// Units that the crawl has planned and not committed.
     pub(super) missing: usize,
+    /// The columns that are passed through, the same in all shards.
+    pub(super) columns: Vec<Column>,
 }
 
 /// The part of the configuration that decides the output; where things lie and how they are batched does not.
@@ -28,22 +29,25 @@ pub(super) fn decides(config: &ShardsConfig, meta: &TokenMeta) -> Value {
         "codec_sha256": meta.codec_sha256,
         "bpe_sha256": meta.bpe_sha256,
         "grid": meta.grid,
+        "preprocess": meta.preprocess,
+        "lowercase": meta.lowercase,
         "captions": config.captions,
         "columns": config.columns,
+        "augment": config.augment,
     })
 }
 
 /// Lists the pair shards and checks that they have the wanted columns.
 ///
 /// # Errors
-/// No shards, damaged ones, or a column that is not there.
+/// No shards, damaged ones, or a column that is not there or of another type than in the first shard.
 pub(super) fn inputs(config: &ShardsConfig) -> Result<Inputs> {
-    let inputs = if config.pairs.is_dir() {
+    let mut inputs = if config.pairs.is_dir() {
         folder_inputs(&config.pairs)?
     } else {
-        Inputs { files: vec![file_input(&config.pairs)?], missing: 0 }
+        Inputs { files: vec![file_input(&config.pairs)?], missing: 0, columns: Vec::new() }
     };
-    if inputs.files.is_empty() {
+    let Some(first) = inputs.files.first().map(|file| file.path.clone()) else {
         return Err(Error::Table {
             path: config.pairs.clone(),
             why: "no pair shards in this folder".to_owned(),
@@ -51,10 +55,16 @@ pub(super) fn inputs(config: &ShardsConfig) -> Result<Inputs> {
                 "make some with `pipeline crawl`, or wait until it has committed its first unit".to_owned(),
             ),
         });
-    }
+    };
     for file in &inputs.files {
         let schema = pairs::open(&file.path)?.schema()?;
-        check_columns(Path::new(&file.path), &schema, config)?;
+        let columns = columns::check(Path::new(&file.path), &schema, config)?;
+        if file.path == first {
+            inputs.columns = columns;
+        } else if columns != inputs.columns {
+            let why = format!("columns: not all of the types that they have in {first}");
+            return Err(Error::table(&file.path, why));
+        }
     }
     Ok(inputs)
 }
@@ -69,7 +79,7 @@ fn folder_inputs(folder: &Path) -> Result<Inputs> {
     };
     let files =
         shards.into_iter().map(|shard| input_file(folder.join(&shard.name), shard)).collect::<Result<_>>()?;
-    Ok(Inputs { files, missing })
+    Ok(Inputs { files, missing, columns: Vec::new() })
 }
 
 fn input_file(path: PathBuf, shard: PairShard) -> Result<InputFile> {
@@ -90,20 +100,4 @@ fn file_input(path: &Path) -> Result<InputFile> {
     let rows = reader.metadata().file_metadata().num_rows().cast_unsigned();
     let name = path.to_string_lossy().into_owned();
     input_file(path.to_owned(), PairShard { name, rows, bytes, sha256: None })
-}
-
-fn check_columns(path: &Path, schema: &Schema, config: &ShardsConfig) -> Result<()> {
-    let wanted = config.captions.iter().map(|name| ("captions", name));
-    let wanted = wanted.chain(config.columns.iter().map(|name| ("columns", name)));
-    for (key, name) in wanted {
-        if schema.column_with_name(name).is_none() {
-            let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-            return Err(Error::Table {
-                path: path.to_owned(),
-                why: format!("no column {name:?} (wanted by {key})"),
-                cure: Some(format!("columns here: {}", names.join(", "))),
-            });
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Reads token shards row by row and checks what they promise.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use super::schema::OWN;
 use super::writer::check_row;
-use super::{TokenMeta, TokenRow, schema};
+use super::{Column, TokenMeta, TokenRow, Value, schema};
 use crate::{Error, Result};
 
 /// Rows decoded at a time.
@@ -19,7 +20,7 @@ const BATCH_ROWS: usize = 1024;
 pub struct TokenReader {
     path: PathBuf,
     meta: TokenMeta,
-    extra: Vec<String>,
+    extra: Vec<Column>,
     rows: usize,
     batches: ParquetRecordBatchReader,
     batch: std::vec::IntoIter<TokenRow>,
@@ -47,8 +48,8 @@ impl TokenReader {
         &self.meta
     }
 
-    /// Names of the columns passed through.
-    pub fn extra_columns(&self) -> &[String] {
+    /// The columns passed through.
+    pub fn extra_columns(&self) -> &[Column] {
         &self.extra
     }
 
@@ -76,10 +77,9 @@ impl TokenReader {
         Ok(rows)
     }
 
-    fn extra_values(&self, batch: &RecordBatch, row: usize) -> std::collections::BTreeMap<String, String> {
+    fn extra_values(&self, batch: &RecordBatch, row: usize) -> BTreeMap<String, Value> {
         let columns = self.extra.iter().zip(batch.columns().iter().skip(OWN.len()));
-        let values = columns.filter(|(_, column)| column.is_valid(row));
-        values.map(|(name, column)| (name.clone(), column.as_string::<i32>().value(row).to_owned())).collect()
+        columns.filter_map(|(column, array)| Some((column.name.clone(), column.value(array, row)?))).collect()
     }
 }
 
@@ -120,9 +120,10 @@ fn codes(batch: &RecordBatch, row: usize) -> Option<Vec<u16>> {
 }
 
 /// The columns after the format's own; every type must be the promised one, or reading them would go wrong later.
-fn extra_columns(path: &Path, found: &arrow::datatypes::Schema, meta: &TokenMeta) -> Result<Vec<String>> {
-    let extra: Vec<String> =
-        found.fields().iter().skip(OWN.len()).map(|field| field.name().clone()).collect();
+fn extra_columns(path: &Path, found: &arrow::datatypes::Schema, meta: &TokenMeta) -> Result<Vec<Column>> {
+    let extra = found.fields().iter().skip(OWN.len()).map(|field| Column::of(field));
+    let extra: Vec<Column> =
+        extra.collect::<std::result::Result<_, _>>().map_err(|why| damaged(path, why))?;
     let expected = schema(meta, &extra);
     for (index, field) in expected.fields().iter().enumerate() {
         let fits = found
@@ -161,18 +162,21 @@ mod tests {
     fn meta(vocab_size: usize) -> TokenMeta {
         TokenMeta {
             codec_name: "vqgan".into(),
+            codec_kind: "vqgan".into(),
             codec_sha256: "aa".into(),
             codebook_size: 1024,
             grid: 2,
             downsampling: 8,
+            preprocess: crate::pixels::Preprocess::taming(256),
             bpe_kind: "hf-bpe".into(),
             bpe_sha256: "bb".into(),
             vocab_size,
+            lowercase: true,
         }
     }
 
     fn shard(meta: &TokenMeta, rows: &[TokenRow]) -> Vec<u8> {
-        let mut writer = TokenWriter::new(Vec::new(), "t", meta, &["split".to_owned()]).unwrap();
+        let mut writer = TokenWriter::new(Vec::new(), "t", meta, &[Column::text("split")]).unwrap();
         rows.iter().for_each(|row| writer.push(row.clone()).unwrap());
         writer.finish().unwrap()
     }
@@ -185,7 +189,7 @@ mod tests {
     }
 
     fn rows() -> Vec<TokenRow> {
-        let split = |value: &str| [("split".to_owned(), value.to_owned())].into();
+        let split = |value: &str| [("split".to_owned(), value.into())].into();
         vec![
             TokenRow {
                 key: "000000000".into(),
@@ -232,21 +236,24 @@ mod tests {
             .filter(|pair| pair.key != "ARROW:schema")
             .map(|pair| format!("{} = {}", pair.key, pair.value.as_deref().unwrap()))
             .collect();
-        insta::assert_snapshot!(pairs.join("\n"), @r"
+        insta::assert_snapshot!(pairs.join("\n"), @r#"
         troika.format = tokens/1
         troika.codec.name = vqgan
+        troika.codec.kind = vqgan
         troika.codec.sha256 = aa
         troika.codec.codebook_size = 1024
         troika.codec.grid = 2
         troika.codec.downsampling = 8
+        troika.codec.preprocess = {"size":256,"crop":"center","filter":"linear","range":"minus_one_one"}
         troika.bpe.kind = hf-bpe
         troika.bpe.sha256 = bb
         troika.bpe.vocab_size = 1000
-        ");
+        troika.bpe.lowercase = true
+        "#);
         let reader = TokenReader::open(&path).unwrap();
         assert_eq!(
             (reader.meta(), reader.extra_columns(), reader.row_count()),
-            (&meta(1000), &["split".to_owned()][..], 3)
+            (&meta(1000), &[Column::text("split")][..], 3)
         );
         assert_eq!(reader.collect::<Result<Vec<_>>>().unwrap(), rows());
     }
@@ -258,6 +265,14 @@ mod tests {
         assert_eq!(shard(&meta(1000), &many), shard(&meta(1000), &many));
         let (_folder, path) = stored(&shard(&meta(1000), &many));
         assert_eq!(TokenReader::open(&path).unwrap().count(), 9000);
+    }
+
+    #[test]
+    fn a_shard_without_a_codec_holds_texts() {
+        let meta = TokenMeta { vocab_size: 9, ..TokenMeta::default() };
+        let text = TokenRow { key: "k".into(), text_ids: Some(vec![8]), ..TokenRow::default() };
+        let (_folder, path) = stored(&shard(&meta, std::slice::from_ref(&text)));
+        assert_eq!(TokenReader::open(&path).unwrap().collect::<Result<Vec<_>>>().unwrap(), [text]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use parquet::file::properties::WriterProperties;
 use pipeline::io_failure::{FirstFailure, Watched};
 
 use super::schema::{OWN, code_count, element, id_type};
-use super::{TokenMeta, TokenRow, schema};
+use super::{Column, TokenMeta, TokenRow, schema};
 use crate::{Error, Result};
 
 /// Rows per row group, so that a reader can take a part of a shard.
@@ -26,7 +26,7 @@ pub struct TokenWriter<W: Write + Send> {
     failure: FirstFailure,
     schema: SchemaRef,
     meta: TokenMeta,
-    extra: Vec<String>,
+    extra: Vec<Column>,
     path: PathBuf,
     pending: Vec<TokenRow>,
 }
@@ -36,9 +36,10 @@ impl<W: Write + Send> TokenWriter<W> {
     ///
     /// # Errors
     /// A passed-through column with the name of a column of the format, or a schema that Parquet cannot hold.
-    pub fn new(sink: W, path: impl Into<PathBuf>, meta: &TokenMeta, extra: &[String]) -> Result<Self> {
+    pub fn new(sink: W, path: impl Into<PathBuf>, meta: &TokenMeta, extra: &[Column]) -> Result<Self> {
         let path = path.into();
-        if let Some(taken) = extra.iter().find(|name| OWN.contains(&name.as_str())) {
+        if let Some(taken) = extra.iter().map(|column| &column.name).find(|name| OWN.contains(&name.as_str()))
+        {
             return Err(Error::Config {
                 key: "columns".to_owned(),
                 why: format!("{taken:?} is a column of every token shard already"),
@@ -94,12 +95,12 @@ impl<W: Write + Send> TokenWriter<W> {
         if rows.is_empty() {
             return Ok(());
         }
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), self.columns(&rows))
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), self.columns(&rows)?)
             .map_err(|e| Error::table(&self.path, e))?;
         self.inner.write(&batch).map_err(|error| write_error(&self.path, &self.failure, error))
     }
 
-    fn columns(&self, rows: &[TokenRow]) -> Vec<ArrayRef> {
+    fn columns(&self, rows: &[TokenRow]) -> Result<Vec<ArrayRef>> {
         let mut columns: Vec<ArrayRef> = vec![
             strings(rows.iter().map(|row| Some(row.key.as_str()))),
             strings(rows.iter().map(|row| row.caption.as_deref())),
@@ -110,12 +111,11 @@ impl<W: Write + Send> TokenWriter<W> {
             },
             codes(rows, &self.meta),
         ];
-        columns.extend(
-            self.extra
-                .iter()
-                .map(|name| strings(rows.iter().map(|row| row.extra.get(name).map(String::as_str)))),
-        );
-        columns
+        for column in &self.extra {
+            let values = rows.iter().map(|row| row.extra.get(&column.name));
+            columns.push(column.array(values).map_err(|why| Error::table(&self.path, why))?);
+        }
+        Ok(columns)
     }
 }
 
@@ -133,6 +133,9 @@ pub(super) fn check_row(row: &TokenRow, meta: &TokenMeta) -> std::result::Result
         return Err(format!("text id {id} is outside the vocabulary of {}", meta.vocab_size));
     }
     let Some(codes) = &row.codes else { return Ok(()) };
+    if codes.is_empty() {
+        return Err("an empty list of codes; a row without a picture has none at all".to_owned());
+    }
     if codes.len() != meta.codes_per_image() {
         return Err(format!(
             "{} codes, but a grid of {} has {}",
@@ -173,11 +176,12 @@ fn ids<T: ArrowPrimitiveType>(
 fn codes(rows: &[TokenRow], meta: &TokenMeta) -> ArrayRef {
     let field = element(arrow::datatypes::DataType::UInt16);
     let mut builder = FixedSizeListBuilder::new(UInt16Builder::new(), code_count(meta)).with_field(field);
+    let empty = vec![0; usize::try_from(code_count(meta)).unwrap_or_default()];
     for row in rows {
         match &row.codes {
             Some(codes) => builder.values().append_slice(codes),
             // A null list still has slots in Arrow; Parquet does not store them.
-            None => builder.values().append_slice(&vec![0; meta.codes_per_image()]),
+            None => builder.values().append_slice(&empty),
         }
         builder.append(row.codes.is_some());
     }
@@ -237,6 +241,6 @@ mod tests {
 
     #[test]
     fn a_column_of_the_format_cannot_be_passed_through() {
-        assert!(TokenWriter::new(Vec::new(), "t.parquet", &meta(), &["codes".to_owned()]).is_err());
+        assert!(TokenWriter::new(Vec::new(), "t.parquet", &meta(), &[Column::text("codes")]).is_err());
     }
 }

@@ -1,24 +1,24 @@
 //! `tokenize verify`: decodes the codes of token shards and holds them against the originals.
 
+mod compare;
 mod filter;
 mod grid;
 mod select;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use pipeline::interrupt::Interrupt;
-use pipeline::pairs;
 use pipeline::picture::Picture;
 use pipeline::progress::{Progress, ProgressStyle};
 use serde::Serialize;
 
+use compare::Comparison;
 pub use filter::Filter;
 pub use grid::grid;
+use select::Selection;
 
 use crate::codec::Codec;
-use crate::metrics::{CodeUsageSummary, Psnr, mean_squared_error};
-use crate::shards::picture;
+use crate::metrics::CodeUsageSummary;
 use crate::tokens::TokenMeta;
 use crate::{Error, Result, shard_list, show};
 
@@ -30,14 +30,16 @@ const BATCH: usize = 16;
 pub struct VerifyOptions {
     /// A token shard, or a folder of them.
     pub tokens: PathBuf,
-    /// The pair shards that they were made from.
-    pub pairs: String,
+    /// The pair shards that they were made from; without them decodings are shown alone.
+    pub pairs: Option<String>,
     /// Rows to look at.
     pub filter: Option<Filter>,
     /// Most pictures to measure, evenly spread over the selection; 0 = all.
     pub sample: usize,
     /// Most pictures in the grid, evenly spread over the measured ones.
     pub images: usize,
+    /// Most originals to encode again, evenly spread over the measured ones.
+    pub exact: usize,
 }
 
 /// What was found.
@@ -45,6 +47,18 @@ pub struct VerifyOptions {
 pub struct Report {
     /// Pictures in the selection.
     pub selected: usize,
+    /// The decodings beside their originals; absent without pairs.
+    #[serde(flatten)]
+    pub quality: Option<Quality>,
+    /// Use of the codebook over the whole selection.
+    pub codes: CodeUsageSummary,
+    /// How often each code occurs there.
+    pub histogram: Vec<u64>,
+}
+
+/// How near the decodings are to their originals.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Quality {
     /// Pictures measured.
     pub images: u64,
     /// Measured pictures whose original was not among the pairs.
@@ -53,12 +67,35 @@ pub struct Report {
     pub psnr: f64,
     /// PSNR of the mean squared error of all pictures in dB.
     pub psnr_of_mean_error: f64,
-    /// Use of the codebook over the whole selection.
-    pub codes: CodeUsageSummary,
+    /// Mean squared error of all pictures, of values from 0 to 1.
+    pub mse: f64,
+    /// Mean of the pictures' SSIM; `None` where they are too small for its window.
+    pub ssim: Option<f64>,
+    /// What encoding originals again gave.
+    pub exact: Exact,
 }
 
-/// A picture beside its decoding.
-pub type Sample = (Picture, Picture);
+/// Originals encoded again, and how many of their codes came out otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Exact {
+    /// Pictures encoded again.
+    pub pictures: usize,
+    /// Pictures with another code.
+    pub pictures_differing: usize,
+    /// Codes compared.
+    pub codes: usize,
+    /// Codes that differ.
+    pub codes_differing: usize,
+}
+
+/// A decoding and, where the pairs are known, its original.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The original, scaled and cut to the decoding's size.
+    pub original: Option<Picture>,
+    /// What the codec draws from the codes.
+    pub decoded: Picture,
+}
 
 /// Compares; returns the figures and the pictures for [`grid`].
 ///
@@ -74,30 +111,48 @@ pub fn verify(
     let meta = show::common_meta(&shards)?;
     check_codec(&shards[0], &meta, codec)?;
     let selection = select::select(&shards, &meta, options)?;
-    let progress = Progress::start(style, "pictures", Some(selection.codes.len() as u64), 0);
-    let mut comparison = Comparison::new(codec, &meta, select::spread(&selection.order, options.images));
-    comparison.run(&options.pairs, &meta, &selection.codes, |done| {
-        progress.set(done);
-        interrupt.check()
-    })?;
-    progress.finish();
-    let psnr = comparison.psnr;
-    if psnr.images() == 0 {
-        return Err(Error::Table {
-            path: PathBuf::from(&options.pairs),
-            why: "holds none of the selected pictures".to_owned(),
-            cure: Some("give the pair shards that the token shards were made from".to_owned()),
-        });
-    }
-    let report = Report {
-        selected: selection.selected,
-        images: psnr.images(),
-        missing: selection.codes.len().saturating_sub(usize::try_from(psnr.images()).unwrap_or(usize::MAX)),
-        psnr: psnr.mean(),
-        psnr_of_mean_error: psnr.of_mean_error(),
-        codes: selection.usage.summary(),
+    let shown = select::spread(&selection.order, options.images);
+    let (quality, samples) = match &options.pairs {
+        Some(pairs) => {
+            let exact = select::spread(&selection.order, options.exact);
+            let progress = Progress::start(style, "pictures", Some(selection.codes.len() as u64), 0);
+            let mut comparison = Comparison::new(codec, &meta, shown, exact);
+            comparison.run(pairs, &selection.codes, |done| {
+                progress.set(done);
+                interrupt.check()
+            })?;
+            progress.finish();
+            let (quality, samples) = comparison.finish(&selection);
+            (Some(quality.ok_or_else(|| absent(pairs))?), samples)
+        }
+        None => (None, decodings(&selection, &shown, codec, &meta)?),
     };
-    Ok((report, comparison.samples()))
+    let Selection { selected, usage, .. } = selection;
+    let (codes, histogram) = (usage.summary(), usage.counts().to_vec());
+    Ok((Report { selected, quality, codes, histogram }, samples))
+}
+
+fn absent(pairs: &str) -> Error {
+    Error::Table {
+        path: PathBuf::from(pairs),
+        why: "holds none of the selected pictures".to_owned(),
+        cure: Some("give the pair shards that the token shards were made from".to_owned()),
+    }
+}
+
+fn decodings(
+    selection: &Selection,
+    shown: &[String],
+    codec: &Codec,
+    meta: &TokenMeta,
+) -> Result<Vec<Sample>> {
+    let mut samples = Vec::with_capacity(shown.len());
+    for keys in shown.chunks(BATCH) {
+        let codes: Vec<Vec<u16>> = keys.iter().filter_map(|key| selection.codes.get(key).cloned()).collect();
+        let decoded = codec.decode(&codes, meta.grid)?.into_iter();
+        samples.extend(decoded.map(|decoded| Sample { original: None, decoded }));
+    }
+    Ok(samples)
 }
 
 fn check_codec(shard: &Path, meta: &TokenMeta, codec: &Codec) -> Result<()> {
@@ -111,63 +166,4 @@ fn check_codec(shard: &Path, meta: &TokenMeta, codec: &Codec) -> Result<()> {
         given: codec.path().to_owned(),
         expected: codec.sha256.clone(),
     })
-}
-
-/// The running comparison.
-struct Comparison<'a> {
-    codec: &'a Codec,
-    grid: usize,
-    psnr: Psnr,
-    /// Keys of the pictures for the grid, and where they go.
-    places: HashMap<String, usize>,
-    samples: Vec<Option<Sample>>,
-}
-
-impl<'a> Comparison<'a> {
-    fn new(codec: &'a Codec, meta: &TokenMeta, shown: Vec<String>) -> Self {
-        let samples = vec![None; shown.len()];
-        let places = shown.into_iter().enumerate().map(|(place, key)| (key, place)).collect();
-        Self { codec, grid: meta.grid, psnr: Psnr::default(), places, samples }
-    }
-
-    /// Finds the originals of `codes` among the pairs and compares batch by batch.
-    fn run(
-        &mut self,
-        pairs: &str,
-        meta: &TokenMeta,
-        codes: &HashMap<String, Vec<u16>>,
-        progress: impl Fn(u64) -> pipeline::Result<()>,
-    ) -> Result<()> {
-        let mut waiting = Vec::with_capacity(BATCH);
-        for pair in pairs::open(pairs)? {
-            let pair = pair?;
-            let (Some(codes), Some(bytes)) = (codes.get(&pair.key), &pair.image) else { continue };
-            let Ok(original) = picture(bytes, meta.image_size(), meta.grid) else { continue };
-            waiting.push((pair.key, original, codes.clone()));
-            if waiting.len() == BATCH {
-                self.add(std::mem::take(&mut waiting))?;
-                progress(self.psnr.images())?;
-            }
-        }
-        self.add(waiting)?;
-        Ok(progress(self.psnr.images())?)
-    }
-
-    fn add(&mut self, batch: Vec<(String, Picture, Vec<u16>)>) -> Result<()> {
-        let codes: Vec<Vec<u16>> = batch.iter().map(|(_, _, codes)| codes.clone()).collect();
-        let decoded = self.codec.decode(&codes, self.grid)?;
-        for ((key, original, _), decoded) in batch.into_iter().zip(decoded) {
-            if let Some(error) = mean_squared_error(original.pixels(), decoded.pixels()) {
-                self.psnr.add(error);
-            }
-            if let Some(&place) = self.places.get(&key) {
-                self.samples[place] = Some((original, decoded));
-            }
-        }
-        Ok(())
-    }
-
-    fn samples(self) -> Vec<Sample> {
-        self.samples.into_iter().flatten().collect()
-    }
 }

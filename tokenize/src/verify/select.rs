@@ -8,6 +8,9 @@ use crate::metrics::CodeUsage;
 use crate::tokens::{TokenMeta, TokenReader};
 use crate::{Error, Result};
 
+/// The name of the view that is the picture itself.
+const WHOLE: &str = "whole";
+
 /// The selected pictures.
 pub(super) struct Selection {
     /// Pictures that pass the filter.
@@ -60,18 +63,25 @@ fn each_picture(
             return Err(Error::Table {
                 path: shard.clone(),
                 why: format!("no column {:?} to filter by", filter.column),
-                cure: Some(format!("columns here: key, caption, {}", reader.extra_columns().join(", "))),
+                cure: Some(format!("columns here: {}", names(&reader))),
             });
         }
         for row in reader {
             let row = row?;
             let accepted = options.filter.as_ref().is_none_or(|filter| filter.accepts(&row));
-            if let (true, Some(codes)) = (accepted, &row.codes) {
+            // Other views are cut from the picture in other ways than the one that is compared.
+            let whole = row.view().is_none_or(|view| view == WHOLE);
+            if let (true, Some(codes)) = (accepted && whole, &row.codes) {
                 visit(&row.key, codes);
             }
         }
     }
     Ok(())
+}
+
+fn names(reader: &TokenReader) -> String {
+    let extra = reader.extra_columns().iter().map(|column| column.name.as_str());
+    ["key", "caption"].into_iter().chain(extra).collect::<Vec<_>>().join(", ")
 }
 
 fn nothing(options: &VerifyOptions) -> Error {

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::layers::{Norm, conv1x1};
 use super::tile::silent;
+use crate::fused;
 
 /// norm → q, k, v by 1×1 → softmax(q·kᵀ/√c)·v → 1×1, plus the input.
 #[derive(Module, Debug)]
@@ -34,11 +35,11 @@ impl AttnBlock {
         let [b, c, height, width] = x.dims();
         let n = height * width;
         let normed = self.norm.forward(x.clone());
-        let q: Tensor<3> = self.q.forward(normed.clone()).reshape([b, c, n]).swap_dims(1, 2);
-        let k: Tensor<3> = self.k.forward(normed.clone()).reshape([b, c, n]);
-        let v: Tensor<3> = self.v.forward(normed).reshape([b, c, n]);
+        let q: Tensor<3> = fused::conv1x1(normed.clone(), &self.q).reshape([b, c, n]).swap_dims(1, 2);
+        let k: Tensor<3> = fused::conv1x1(normed.clone(), &self.k).reshape([b, c, n]);
+        let v: Tensor<3> = fused::conv1x1(normed, &self.v).reshape([b, c, n]);
         let weights = softmax(q.matmul(k).div_scalar((c as f64).sqrt()), 2);
         let out = v.matmul(weights.swap_dims(1, 2)).reshape([b, c, height, width]);
-        x + self.proj_out.forward(out)
+        x + fused::conv1x1(out, &self.proj_out)
     }
 }

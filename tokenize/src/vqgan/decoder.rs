@@ -5,7 +5,7 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
 use super::attention::AttnBlock;
-use super::encoder::{Middle, run_level};
+use super::encoder::{Middle, in_parts, run_level};
 use super::layers::{Norm, Upsample, conv3x3};
 use super::resnet::ResnetBlock;
 use super::{See, VqGanConfig};
@@ -63,7 +63,7 @@ impl Decoder {
     /// # Shapes
     /// `[b, z_channels, h, w]` → pixels around [-1, 1] `[b, 3, h·f, w·f]`
     pub fn forward(&self, z: Tensor<4>) -> Tensor<4> {
-        self.draw(self.features(z))
+        self.stages(z, &mut |_, _| {}, |x, _| self.draw(self.norm_out.forward_swish(x)))
     }
 
     /// The last convolution, on what [`Self::features`] gives.
@@ -73,26 +73,36 @@ impl Decoder {
 
     /// What the last convolution sees; the adversarial weight is computed at that layer.
     pub fn features(&self, z: Tensor<4>) -> Tensor<4> {
-        self.norm_out.forward_swish(self.stages(z, &mut |_, _| {}))
+        self.stages(z, &mut |_, _| {}, |x, _| self.norm_out.forward_swish(x))
     }
 
-    /// [`Self::forward`]; `see` gets what every stage gives.
+    /// [`Self::forward`]; `see` gets what every stage gives, of a few pictures at a time where a batch is large.
     pub fn observed(&self, z: Tensor<4>, see: See<'_>) -> Tensor<4> {
-        let x = self.stages(z, see);
-        see(format_args!("norm_out"), &self.norm_out.forward(x.clone()));
-        self.draw(self.norm_out.forward_swish(x))
+        self.stages(z, see, |x, see| {
+            see(format_args!("norm_out"), &self.norm_out.forward(x.clone()));
+            self.draw(self.norm_out.forward_swish(x))
+        })
     }
 
-    fn stages(&self, z: Tensor<4>, see: See<'_>) -> Tensor<4> {
+    /// All levels, then `end`.
+    fn stages(&self, z: Tensor<4>, see: See<'_>, end: impl Fn(Tensor<4>, See<'_>) -> Tensor<4>) -> Tensor<4> {
         let x = fused::conv3x3(z, &self.conv_in);
         see(format_args!("conv_in"), &x);
         let mut x = self.mid.observed(x, see);
         for (i, level) in self.up.iter().enumerate().rev() {
-            x = run_level(&level.block, &level.attn, x, &mut |part, x| see(format_args!("up.{i}.{part}"), x));
-            if let Some(upsample) = &level.upsample {
-                x = upsample.forward(x);
-                see(format_args!("up.{i}.upsample"), &x);
-            }
+            let [_, _, h, w] = x.dims();
+            let channels = level.block.last().map_or(1, ResnetBlock::channels_out);
+            let pixels = if level.upsample.is_some() { 4 * h * w } else { h * w };
+            x = in_parts(x, channels * pixels, |x| {
+                let mut x = run_level(&level.block, &level.attn, x, &mut |part, x| {
+                    see(format_args!("up.{i}.{part}"), x);
+                });
+                if let Some(upsample) = &level.upsample {
+                    x = upsample.forward(x);
+                    see(format_args!("up.{i}.upsample"), &x);
+                }
+                if i == 0 { end(x, see) } else { x }
+            });
         }
         x
     }

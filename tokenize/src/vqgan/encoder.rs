@@ -77,6 +77,19 @@ pub(super) fn run_level(
     x
 }
 
+/// Bytes of a feature map that the caches can hold and that the allocator hands out again: fresh memory must be cleared.
+const PART: usize = 16 << 20;
+
+/// `f` on a few pictures at a time, so that a map of `values` per picture stays small. Only without gradients on the
+/// processor: a tape keeps everything anyway.
+pub(super) fn in_parts(x: Tensor<4>, values: usize, mut f: impl FnMut(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
+    let pictures = (PART / values.max(1).saturating_mul(4)).max(1);
+    if x.dims()[0] <= pictures || !fused::is_plain_cpu(&x.device()) {
+        return f(x);
+    }
+    Tensor::cat(x.split(pictures, 0).into_iter().map(f).collect(), 0)
+}
+
 /// Pixels to latents.
 #[derive(Module, Debug)]
 pub struct Encoder {
@@ -142,20 +155,54 @@ impl Encoder {
         self.observed(x, &mut |_, _| {})
     }
 
-    /// [`Self::forward`]; `see` gets what every stage gives.
-    pub fn observed(&self, x: Tensor<4>, see: See<'_>) -> Tensor<4> {
-        let mut x = fused::conv3x3(x, &self.conv_in);
-        see(format_args!("conv_in"), &x);
+    /// [`Self::forward`]; `see` gets what every stage gives, of a few pictures at a time where a batch is large.
+    pub fn observed(&self, mut x: Tensor<4>, see: See<'_>) -> Tensor<4> {
         for (i, level) in self.down.iter().enumerate() {
-            x = run_level(&level.block, &level.attn, x, &mut |part, x| {
-                see(format_args!("down.{i}.{part}"), x)
+            let [_, _, h, w] = x.dims();
+            let channels = level.block.last().map_or(1, ResnetBlock::channels_out);
+            x = in_parts(x, channels * h * w, |mut x| {
+                if i == 0 {
+                    x = fused::conv3x3(x, &self.conv_in);
+                    see(format_args!("conv_in"), &x);
+                }
+                x = run_level(&level.block, &level.attn, x, &mut |part, x| {
+                    see(format_args!("down.{i}.{part}"), x);
+                });
+                if let Some(downsample) = &level.downsample {
+                    x = downsample.forward(x);
+                    see(format_args!("down.{i}.downsample"), &x);
+                }
+                x
             });
-            if let Some(downsample) = &level.downsample {
-                x = downsample.forward(x);
-                see(format_args!("down.{i}.downsample"), &x);
-            }
         }
         let x = self.mid.observed(x, see);
         fused::conv3x3(self.norm_out.forward_swish(x), &self.conv_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    #[test]
+    fn large_maps_are_cut_into_pictures_and_a_tape_is_not() {
+        for (device, values, expected) in [
+            (Device::flex(), PART / 4, 3),
+            (Device::flex(), PART / 8, 2),
+            (Device::flex(), 1, 1),
+            (Device::flex().autodiff(), PART, 1),
+        ] {
+            let x = Tensor::<4>::random([3, 2, 4, 5], Distribution::Normal(0.0, 1.0), &device);
+            let calls = Cell::new(0);
+            let y = in_parts(x.clone(), values, |x| {
+                calls.set(calls.get() + 1);
+                x * 2.0
+            });
+            assert_eq!((calls.get(), y.into_data()), (expected, (x * 2.0).into_data()));
+        }
     }
 }

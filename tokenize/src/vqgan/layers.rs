@@ -7,7 +7,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::tile::{Wires, filled, wire};
-use crate::fused::{self, small};
+use crate::fused;
 
 /// Epsilon of every group norm (taming `Normalize`).
 const EPSILON: f64 = 1e-6;
@@ -95,11 +95,7 @@ impl Downsample {
 
     /// `[b, c, h, w]` → `[b, c, h/2, w/2]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, _, h, w] = x.dims();
-        if small::is_small(h, w) {
-            return small::conv(x, &self.conv, 2);
-        }
-        self.conv.forward(x)
+        fused::halve(x, &self.conv)
     }
 }
 

@@ -25,6 +25,8 @@ pub use quantize::Quantizer;
 pub(crate) use weights::ANCHOR;
 pub use weights::Precision;
 
+use crate::fused;
+
 /// Gets the output of a stage of the model by its published name.
 pub type See<'a> = &'a mut dyn FnMut(std::fmt::Arguments<'_>, &Tensor<4>);
 
@@ -55,12 +57,12 @@ impl VqGan {
             Some(f) => tile::join(self.encoder.forward(tile::cut(pixels, f)), [h / f, w / f]),
             None => self.encoder.forward(pixels),
         };
-        self.quant_conv.forward(latents)
+        fused::conv1x1(latents, &self.quant_conv)
     }
 
     /// [`Self::latents`] of what the encoder gives.
     pub fn projected(&self, encoded: Tensor<4>) -> Tensor<4> {
-        self.quant_conv.forward(encoded)
+        fused::conv1x1(encoded, &self.quant_conv)
     }
 
     /// [`Decoder::observed`] of quantised latents.
@@ -89,11 +91,11 @@ impl VqGan {
     /// # Shapes
     /// `[b, embed_dim, h, w]` → pixels around [-1, 1] `[b, 3, h·f, w·f]`, not clamped
     pub fn decode_latents(&self, quantized: Tensor<4>) -> Tensor<4> {
-        self.decoder.forward(self.post_quant_conv.forward(quantized))
+        self.decoder.forward(fused::conv1x1(quantized, &self.post_quant_conv))
     }
 
     /// [`Decoder::features`] of quantised latents.
     pub fn decode_features(&self, quantized: Tensor<4>) -> Tensor<4> {
-        self.decoder.features(self.post_quant_conv.forward(quantized))
+        self.decoder.features(fused::conv1x1(quantized, &self.post_quant_conv))
     }
 }

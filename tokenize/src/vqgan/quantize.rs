@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::layers::conv1x1;
 use super::{QuantizerKind, VqGanConfig};
+use crate::fused;
 
 /// The codebook, under taming's names: `embedding` (VQ) or `proj` and `embed` (Gumbel).
 #[derive(Module, Debug)]
@@ -68,12 +69,14 @@ impl Quantizer {
     /// # Shapes
     /// `[b, embed_dim, h, w]` → `[b, h, w]`
     pub fn codes(&self, z: Tensor<4>) -> Tensor<3, Int> {
-        let [b, c, h, w] = z.dims();
+        let [b, _, h, w] = z.dims();
         if let Some(logits) = self.logits(z.clone()) {
             return logits.argmax(1).reshape([b, h, w]);
         }
-        let rows = z.permute([0, 2, 3, 1]).reshape([b * h * w, c]);
-        nearest(rows, self.embedding.as_ref().map(|table| table.weight.val())).reshape([b, h, w])
+        match &self.embedding {
+            Some(table) => fused::nearest(z, table.weight.val()),
+            None => Tensor::zeros([b, h, w], &z.device()),
+        }
     }
 
     /// Codebook rows of `codes`.
@@ -89,62 +92,6 @@ impl Quantizer {
                 table.forward(codes.reshape([b, h * w])).reshape([b, h, w, dim]).permute([0, 3, 1, 2])
             }
             None => Tensor::zeros([b, 1, h, w], &codes.device()),
-        }
-    }
-}
-
-/// Most distances that are held at once: 64 MB.
-const DISTANCES: usize = 1 << 24;
-
-/// Index of the nearest codebook row: argmin of |e|² − 2·z·e (|z|² does not change it), the lowest of equal ones.
-fn nearest(rows: Tensor<2>, codebook: Option<Tensor<2>>) -> Tensor<1, Int> {
-    let n = rows.dims()[0];
-    let Some(codebook) = codebook else {
-        return Tensor::zeros([n], &rows.device());
-    };
-    let entries = codebook.dims()[0];
-    let norms = codebook.clone().powi_scalar(2).sum_dim(1).reshape([1, entries]);
-    let codebook = codebook.transpose();
-    // All pictures of a batch beside 16,384 rows would be gigabytes.
-    let parts = rows.split((DISTANCES / entries.max(1)).max(1), 0).into_iter().map(|rows| {
-        let n = rows.dims()[0];
-        let distance = norms.clone() - rows.matmul(codebook.clone()).mul_scalar(2.0);
-        distance.argmin(1).reshape([n])
-    });
-    Tensor::cat(parts.collect(), 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::Distribution;
-
-    use super::*;
-
-    fn codes(rows: Tensor<2>, codebook: Tensor<2>) -> Vec<i64> {
-        nearest(rows, Some(codebook)).into_data().convert::<i64>().try_to_vec().unwrap()
-    }
-
-    #[test]
-    fn the_lowest_of_equal_rows_is_taken() {
-        let device = Device::flex();
-        let codebook = Tensor::<2>::from_floats([[3.0, 0.0], [1.0, 1.0], [1.0, 1.0], [-1.0, 1.0]], &device);
-        let rows = Tensor::<2>::from_floats([[1.0, 1.0], [0.0, 1.0], [0.0, 5.0]], &device);
-        assert_eq!(codes(rows, codebook.clone()), [1, 1, 1]);
-        // More equal rows than a vector register is wide.
-        let same = Tensor::<2>::ones([1000, 2], &device);
-        assert_eq!(codes(Tensor::ones([1, 2], &device), Tensor::cat(vec![codebook, same], 0)), [1]);
-    }
-
-    #[test]
-    fn chunks_do_not_change_a_code() {
-        let device = Device::flex();
-        // 3 chunks: 8,192 entries × 2,048 rows are 64 MB.
-        let codebook = Tensor::<2>::random([8192, 4], Distribution::Normal(0.0, 1.0), &device);
-        let rows = Tensor::<2>::random([2 * 2048 + 7, 4], Distribution::Normal(0.0, 1.0), &device);
-        let whole = codes(rows.clone(), codebook.clone());
-        assert_eq!(whole.len(), 2 * 2048 + 7);
-        for place in [0, 2047, 2048, 4102] {
-            assert_eq!(codes(rows.clone().narrow(0, place, 1), codebook.clone()), [whole[place]], "{place}");
         }
     }
 }

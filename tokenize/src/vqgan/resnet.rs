@@ -38,12 +38,16 @@ impl ResnetBlock {
         }
     }
 
+    pub(super) fn channels_out(&self) -> usize {
+        self.conv2.weight.dims()[0]
+    }
+
     /// `[b, from, h, w]` → `[b, to, h, w]`
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let h = fused::conv3x3(self.norm1.forward_swish(x.clone()), &self.conv1);
         let h = fused::conv3x3(self.norm2.forward_swish(h), &self.conv2);
         let shortcut = match &self.nin_shortcut {
-            Some(conv) => conv.forward(x),
+            Some(conv) => fused::conv1x1(x, conv),
             None => x,
         };
         shortcut + h

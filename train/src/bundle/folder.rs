@@ -1,17 +1,17 @@
 //! A bundle on disk: `model/` of a run folder.
 //!
 //! It holds `weights.safetensors` under published key names with `model.toml`, the codec as `codec.*` in the container
-//! that the run was given (a folder `codec` if it has several files) with its configuration, and `bpe.json`. It can be moved and copied as a whole.
+//! that the run was given (a folder `codec` if it has several files) with its configuration, and the vocabulary as `bpe.*`
+//! with `bpe.toml`. It can be moved and copied as a whole.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use pipeline::{atomic, settings};
-use sha2::{Digest, Sha256};
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
-use super::Bundle;
+use super::{Bundle, words};
 use crate::rudolph::{Rudolph, RudolphConfig};
 use crate::rudolph_task::RudolphTask;
 use crate::run::{Checkpoints, Folder, load_module};
@@ -21,7 +21,6 @@ const CONFIG: &str = "model.toml";
 const WEIGHTS: &str = "weights.safetensors";
 /// Without its extension, by which a codec's reader is chosen.
 const CODEC: &str = "codec";
-const BPE: &str = "bpe.json";
 
 /// Where a bundle's vocabulary comes from; the codec knows its own files.
 #[derive(Clone, Debug)]
@@ -55,7 +54,7 @@ impl Bundle {
         Ok(Self {
             model: Rudolph::load(&config, &dir.join(WEIGHTS), device)?,
             codec: Codec::load(&codec_in(dir)?, device)?,
-            bpe: Bpe::load(dir.join(BPE))?,
+            bpe: words::open(dir)?,
         })
     }
 
@@ -68,7 +67,7 @@ impl Bundle {
         Ok(Self {
             model: load_module(task.model.init(device), &checkpoint.join(WEIGHTS))?,
             codec: Codec::load(&task.data.codec, device)?,
-            bpe: Bpe::load(&task.data.bpe)?,
+            bpe: words::with_settings(Bpe::load(&task.data.bpe)?, &checkpoint)?,
         })
     }
 
@@ -77,11 +76,10 @@ impl Bundle {
     /// # Errors
     /// A file cannot be read or written, or is no longer what was loaded: the model knows nothing of another codec.
     pub fn save(&self, sources: &Sources, dir: &Path) -> Result<()> {
-        let bpe = unchanged(&sources.bpe, self.bpe.sha256())?;
         self.model.save(&dir.join(WEIGHTS))?;
         atomic::write(dir.join(CONFIG), settings::to_toml(self.model.config())?)?;
         self.codec.save_to(dir)?;
-        Ok(atomic::write(dir.join(BPE), bpe)?)
+        words::save(&self.bpe, &sources.bpe, dir)
     }
 }
 
@@ -105,21 +103,6 @@ fn codec_in(dir: &Path) -> Result<PathBuf> {
             Err(Error::weights(dir, format!("{names}: which of them is the codec? Only one may be here")))
         }
     }
-}
-
-/// The bytes of a file that was loaded before, if it still is what it was.
-fn unchanged(path: &Path, sha256: &str) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if found == sha256 {
-        return Ok(bytes);
-    }
-    let [now, before] = [found.as_str(), sha256].map(|hash| hash.get(..12).unwrap_or(hash));
-    Err(Error::config(format!(
-        "{}: changed since the run loaded it (sha256 {before}…, now {now}…)",
-        path.display()
-    ))
-    .with_hint("put the old file back and run the same command again: only the model's folder is missing"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Here is what can be done with it; `folder` reads and writes it.
 
 mod folder;
+mod words;
 
 use pipeline::picture::Picture;
 use tokenize::bpe::Bpe;
@@ -15,6 +16,7 @@ use crate::rudolph::Rudolph;
 pub use crate::run::png;
 use crate::sampling::SamplingConfig;
 pub use folder::Sources;
+pub(crate) use words::save_settings;
 
 /// A model with its codec and its vocabulary.
 pub struct Bundle {

@@ -1,5 +1,6 @@
 //! The command line of `train`: one file per group of subcommands, each turning flags into a library call.
 
+mod export;
 mod generate;
 mod parity;
 mod show;
@@ -58,6 +59,8 @@ enum Command {
     Sample(generate::SampleArgs),
     /// Put pictures into words
     Caption(generate::CaptionArgs),
+    /// Write a run's codec to a file, and pictures beside their reconstructions
+    Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
     Show(show::ShowArgs),
     /// Compare models with stored outputs of a reference implementation
@@ -75,6 +78,7 @@ impl Command {
         match self {
             Self::Sample(args) => Some(("sample", &args.common)),
             Self::Caption(args) => Some(("caption", &args.common)),
+            Self::Export(args) => Some(("export", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
             Self::Show(args) if args.path.is_dir() => Some(("show RUN", &args.common)),
             Self::Resume(_) | Self::Show(_) | Self::Completions { .. } => None,
@@ -104,6 +108,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Some(Command::Resume(args)) => start::resume(&args),
         Some(Command::Sample(args)) => generate::sample(&args),
         Some(Command::Caption(args)) => generate::caption(&args),
+        Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Parity(args)) => parity::parity(&args),
         Some(Command::Completions { shell }) => {

@@ -161,10 +161,10 @@ fn codec(road: &Road, measured: &Measured) -> CodecFigures {
         file: check.name.clone(),
         sha256: check.sha256.clone(),
         from_scratch: road.settings.vqgan.is_some(),
-        pictures: check.report.images,
-        psnr: check.report.psnr,
-        psnr_of_mean_error: check.report.psnr_of_mean_error,
-        codes: check.report.codes,
+        pictures: check.quality.images,
+        psnr: check.quality.psnr,
+        psnr_of_mean_error: check.quality.psnr_of_mean_error,
+        codes: check.codes,
     }
 }
 

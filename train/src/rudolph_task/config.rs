@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use tokenize::bpe::Bpe;
+use tokenize::bpe::{Bpe, Specials};
 use tokenize::codec::Codec;
 
 use super::{Distraction, RudolphLearner};
@@ -71,7 +71,7 @@ impl Default for DataConfig {
         Self {
             tokens: "data/tokens".into(),
             codec: "codec.safetensors".into(),
-            bpe: "bpe.json".into(),
+            bpe: "bpe.model".into(),
             train: Where::default(),
             held_out: Where::default(),
             holdout: 0,
@@ -190,6 +190,27 @@ impl RudolphTask {
         Ok(())
     }
 
+    /// Refuses a vocabulary whose special ids are not those that the model frames texts with.
+    pub(super) fn fits(&self, bpe: &Bpe) -> Result<()> {
+        let (found, needed) = (bpe.specials(), Specials::default());
+        if found == needed {
+            return Ok(());
+        }
+        let ids = |specials: Specials| {
+            let Specials { pad, unk, bos, eos } = specials;
+            let [pad, unk, bos, eos] =
+                [pad, unk, bos, eos].map(|id| id.map_or("none".to_owned(), |id| id.to_string()));
+            format!("pad {pad}, unk {unk}, bos {bos}, eos {eos}")
+        };
+        Err(Error::config(format!(
+            "data.bpe: {}: its special ids are {}; the model needs {}",
+            self.data.bpe.display(),
+            ids(found),
+            ids(needed)
+        ))
+        .with_hint("train one with `tokenize bpe`, which gives these ids, and make the shards again with it"))
+    }
+
     /// Training rows and held-out rows.
     pub(super) fn sets(&self, codec: &Codec, bpe: &Bpe) -> Result<(Tokens, Option<Tokens>)> {
         let train = self.tokens(&self.data.train, codec, bpe)?;
@@ -257,6 +278,23 @@ mod tests {
             prop_assert!((without as f64 - 10.0 * batch as f64 * (1.0 - share)).abs() <= 1.0);
             prop_assert!((0..100).all(|step| tasks.captions(step, batch) <= batch));
         }
+    }
+
+    #[test]
+    fn special_ids_must_be_those_of_the_model() {
+        let bpe = |specials| {
+            let model = tokenize::bpe::yttm::Model::new("▁cat".chars().collect(), vec![], specials);
+            Bpe::from(model.unwrap())
+        };
+        let task = RudolphTask::default();
+        task.fits(&bpe(Specials::default())).unwrap();
+        let others = Specials { pad: Some(3), unk: Some(0), bos: Some(2), eos: None };
+        let error = task.fits(&bpe(others)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "data.bpe: bpe.json: its special ids are pad 3, unk 0, bos 2, eos none; the model needs pad 0, unk 1, bos 2, eos 3"
+        );
+        assert!(error.hint().unwrap().contains("tokenize bpe"));
     }
 
     #[test]

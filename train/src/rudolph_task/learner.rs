@@ -13,7 +13,7 @@ use super::part::{Part, pass};
 use super::scores::{Scores, spread};
 use super::{RudolphTask, cut};
 use crate::Result;
-use crate::bundle::{Bundle, Sampling, Sources};
+use crate::bundle::{Bundle, Sampling, Sources, save_settings};
 use crate::data::{Order, Tokens, code_frequency_loss};
 use crate::optim::Optimizer;
 use crate::rudolph::{Row, Rudolph, Task};
@@ -42,7 +42,9 @@ impl RudolphLearner {
         task.check()?;
         let codec = Codec::load(&task.data.codec, &device.clone().without_autodiff())?;
         let bpe = Bpe::load(&task.data.bpe)?;
+        task.fits(&bpe)?;
         let (train, held_out) = task.sets(&codec, &bpe)?;
+        let bpe = bpe.with_lowercase(train.meta().lowercase);
         let model = match &task.from {
             Some(path) => Rudolph::load(&task.model, path, device)?,
             None => task.model.init(device),
@@ -148,6 +150,7 @@ impl Learner for RudolphLearner {
 
     fn save(&self, dir: &Path) -> Result<()> {
         save_module(&self.bundle.model, &dir.join("weights.safetensors"))?;
+        save_settings(&self.bundle.bpe, dir)?;
         self.optimizer.save(&dir.join("optimizer.safetensors"))
     }
 

@@ -1,12 +1,24 @@
-//! The VQGAN's losses (taming `VQLPIPSWithDiscriminator`, without the perceptual term).
+//! The codec's own losses (taming `VQLPIPSWithDiscriminator`): pixels, perception, quantisation.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Weights of the autoencoder's loss.
-///
-/// A perceptual term (LPIPS) is not here: its backbone's weights come with no package. taming's
-/// form is `l1 = 1, l2 = 0, codebook = 1, commitment = 0.25`.
+use super::lpips::{Lpips, LpipsConfig};
+use crate::Result;
+
+/// Which of both terms of the quantisation loss carries β.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BetaForm {
+    /// The commitment term, as in the paper (van den Oord et al. 2017, eq. 3).
+    #[default]
+    Fixed,
+    /// The codebook term: taming's `VectorQuantizer2(legacy=True)`, under which its published codecs were trained.
+    Legacy,
+}
+
+/// Weights of the autoencoder's loss. taming's form is `l1 = 1, l2 = 0, codebook = 1, commitment = 0.25` with LPIPS of
+/// weight 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossConfig {
@@ -18,22 +30,70 @@ pub struct LossConfig {
     pub codebook: f64,
     /// Keeps latents near their rows (β; van den Oord et al. 2017, eq. 3).
     pub commitment: f64,
+    /// `legacy` exchanges the two factors above, as taming did.
+    pub form: BetaForm,
+    /// The perceptual term, for whoever has its weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lpips: Option<LpipsConfig>,
 }
 
 impl Default for LossConfig {
     fn default() -> Self {
-        Self { l1: 1.0, l2: 0.0, codebook: 1.0, commitment: 0.25 }
+        Self { l1: 1.0, l2: 0.0, codebook: 1.0, commitment: 0.25, form: BetaForm::Fixed, lpips: None }
+    }
+}
+
+/// What makes a drawing good: the weighted pixel loss and the perceptual distance.
+pub(super) struct Criterion {
+    config: LossConfig,
+    lpips: Option<Lpips>,
+}
+
+/// A reconstruction's loss and its parts, `[1]` each.
+pub(super) struct Reconstruction {
+    /// Weighted l1 and l2.
+    pub(super) pixels: Tensor<1>,
+    /// Mean LPIPS, without its weight.
+    pub(super) perceptual: Option<Tensor<1>>,
+    /// Both together.
+    pub(super) total: Tensor<1>,
+}
+
+impl Criterion {
+    /// Reads LPIPS' weights, where there are any.
+    ///
+    /// # Errors
+    /// They are missing or incomplete.
+    pub(super) fn new(config: &LossConfig, device: &Device) -> Result<Self> {
+        let lpips = config.lpips.as_ref().map(|lpips| Lpips::load(lpips, device)).transpose()?;
+        Ok(Self { config: config.clone(), lpips })
+    }
+
+    /// SHA-256 of LPIPS' files, empty without: they are as much a part of the data as the pictures.
+    pub(super) fn fingerprint(&self) -> &[u8] {
+        self.lpips.as_ref().map_or(&[], Lpips::fingerprint)
+    }
+
+    /// # Shapes
+    /// pixels in [-1, 1] and what was drawn of them, `[b, 3, h, w]` both
+    pub(super) fn reconstruction(&self, pixels: Tensor<4>, drawn: Tensor<4>) -> Reconstruction {
+        let by_pixel = self.config.pixels(pixels.clone(), drawn.clone());
+        let Some((lpips, config)) = self.lpips.as_ref().zip(self.config.lpips.as_ref()) else {
+            return Reconstruction { total: by_pixel.clone(), pixels: by_pixel, perceptual: None };
+        };
+        let distance = lpips.distance(pixels, drawn).mean();
+        let total = by_pixel.clone() + distance.clone().mul_scalar(config.weight);
+        Reconstruction { pixels: by_pixel, perceptual: Some(distance), total }
     }
 }
 
 impl LossConfig {
-    /// Reconstruction loss of pixels in [-1, 1].
+    /// Weighted l1 and l2 of pixels in [-1, 1].
     ///
     /// # Shapes
     /// `[b, 3, h, w]` twice → `[1]`
-    pub fn reconstruction(&self, pixels: Tensor<4>, drawn: Tensor<4>) -> Tensor<1> {
+    pub fn pixels(&self, pixels: Tensor<4>, drawn: Tensor<4>) -> Tensor<1> {
         let difference = drawn - pixels;
-        let square = |d: Tensor<4>| (d.clone() * d).mean();
         match (self.l1 > 0.0, self.l2 > 0.0) {
             (true, true) => {
                 difference.clone().abs().mean().mul_scalar(self.l1) + square(difference).mul_scalar(self.l2)
@@ -48,56 +108,72 @@ impl LossConfig {
     /// # Shapes
     /// latents and their codebook rows `[b, c, h, w]` → `[1]`
     pub fn quantization(&self, latents: Tensor<4>, rows: Tensor<4>) -> Tensor<1> {
-        let square = |d: Tensor<4>| (d.clone() * d).mean();
-        let codebook = square(rows.clone() - latents.clone().detach());
-        let commitment = square(latents - rows.detach());
-        codebook.mul_scalar(self.codebook) + commitment.mul_scalar(self.commitment)
+        let (codebook, _) = self.factors();
+        let pull = square(rows.clone() - latents.clone().detach()).mul_scalar(codebook);
+        pull + self.commitment(latents, rows)
+    }
+
+    /// The commitment loss alone: an EMA codebook moves its rows by itself.
+    ///
+    /// # Shapes
+    /// as [`Self::quantization`]
+    pub fn commitment(&self, latents: Tensor<4>, rows: Tensor<4>) -> Tensor<1> {
+        square(latents - rows.detach()).mul_scalar(self.factors().1)
+    }
+
+    /// Factors of the codebook term and of the commitment term.
+    fn factors(&self) -> (f64, f64) {
+        match self.form {
+            BetaForm::Fixed => (self.codebook, self.commitment),
+            BetaForm::Legacy => (self.commitment, self.codebook),
+        }
     }
 }
 
-/// Discriminator's hinge loss (Lim & Ye 2017; taming `hinge_d_loss`).
-pub fn hinge_discriminator(real: Tensor<4>, drawn: Tensor<4>) -> Tensor<1> {
-    let margin = |logits: Tensor<4>| relu(logits.add_scalar(1.0)).mean();
-    (margin(real.neg()) + margin(drawn)).mul_scalar(0.5)
-}
-
-/// Generator's adversarial loss: minus the mean logit of what it drew.
-pub fn hinge_generator(drawn: Tensor<4>) -> Tensor<1> {
-    drawn.mean().neg()
+fn square(difference: Tensor<4>) -> Tensor<1> {
+    (difference.clone() * difference).mean()
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
+    use crate::vqgan::golden::Golden;
 
     fn full(value: f32) -> Tensor<4> {
         Tensor::full([2, 3, 4, 4], value, &Device::flex())
     }
 
     #[test]
-    fn reconstruction_weighs_both_norms() {
+    fn pixels_weigh_both_norms() {
         let loss = LossConfig { l1: 2.0, l2: 3.0, ..LossConfig::default() };
-        let value: f32 = loss.reconstruction(full(0.5), full(0.0)).into_scalar();
+        let value: f32 = loss.pixels(full(0.5), full(0.0)).into_scalar();
         assert!((value - (2.0 * 0.5 + 3.0 * 0.25)).abs() < 1e-6);
     }
 
     #[test]
-    fn quantization_moves_each_side_by_its_own_weight() {
-        let device = Device::flex().autodiff();
-        let loss = LossConfig { codebook: 1.0, commitment: 0.25, ..LossConfig::default() };
-        let latents = Tensor::<4>::full([1, 1, 1, 1], 1.0, &device).require_grad();
-        let rows = Tensor::<4>::zeros([1, 1, 1, 1], &device).require_grad();
-        let grads = loss.quantization(latents.clone(), rows.clone()).backward();
-        let of = |t: &Tensor<4>| t.grad(&grads).map(|g| g.into_scalar::<f32>());
-        assert_eq!(of(&latents), Some(0.5));
-        assert_eq!(of(&rows), Some(-2.0));
+    fn both_forms_of_beta_are_those_of_taming() {
+        let golden = Golden::open();
+        let [b, c, h, w] = [2, 4, 3, 3];
+        for (name, form) in [("fixed", BetaForm::Fixed), ("legacy", BetaForm::Legacy)] {
+            let latents = golden.get::<4>("vq.latents").require_grad();
+            let codebook = golden.get::<2>("vq.codebook").require_grad();
+            let codes = golden.codes("vq.codes").reshape([b * h * w]);
+            let rows = codebook.clone().select(0, codes).reshape([b, h, w, c]).permute([0, 3, 1, 2]);
+            let loss = LossConfig { form, ..LossConfig::default() }.quantization(latents.clone(), rows);
+            golden.close(&format!("vq.{name}.loss"), &loss, 1e-6);
+            let grads = loss.backward();
+            golden.close(&format!("vq.{name}.latents_gradient"), &latents.grad(&grads).unwrap(), 1e-6);
+            golden.close(&format!("vq.{name}.codebook_gradient"), &codebook.grad(&grads).unwrap(), 1e-6);
+        }
     }
 
     #[test]
-    fn hinge_is_zero_beyond_the_margin() {
-        assert_eq!(hinge_discriminator(full(1.5), full(-1.5)).into_scalar::<f32>(), 0.0);
-        assert_eq!(hinge_generator(full(0.5)).into_scalar::<f32>(), -0.5);
+    fn an_ema_codebook_gets_no_gradient() {
+        let device = Device::flex().autodiff();
+        let rows = Tensor::<4>::zeros([1, 1, 1, 1], &device).require_grad();
+        let latents = Tensor::<4>::ones([1, 1, 1, 1], &device).require_grad();
+        let grads = LossConfig::default().commitment(latents.clone(), rows.clone()).backward();
+        assert_eq!(latents.grad(&grads).map(|g| g.into_scalar::<f32>()), Some(0.5));
+        assert!(rows.grad(&grads).is_none());
     }
 }

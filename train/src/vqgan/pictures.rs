@@ -67,14 +67,22 @@ impl Pictures {
         &self.bytes
     }
 
-    /// The batch made of `rows`, each with random changes of its own.
+    /// The batch made of `rows`, each with random changes of its own. `first` is the place of the first row in its step:
+    /// a step cut into micro-batches sees the same pictures as a whole one.
     ///
     /// # Shapes
     /// `[rows, 3, side, side]` in [-1, 1]
-    pub fn batch(&self, rows: &[usize], augment: &Augment, seed: u64, device: &Device) -> Tensor<4> {
+    pub fn batch(
+        &self,
+        rows: &[usize],
+        first: usize,
+        augment: &Augment,
+        seed: u64,
+        device: &Device,
+    ) -> Tensor<4> {
         let mut values = Vec::with_capacity(rows.len() * self.stride());
-        for (i, row) in rows.iter().enumerate() {
-            self.changed(*row, augment, &mut ChaCha8Rng::seed_from_u64(mix(seed, i as u64)), &mut values);
+        for (row, place) in rows.iter().zip(first as u64..) {
+            self.changed(*row, augment, &mut ChaCha8Rng::seed_from_u64(mix(seed, place)), &mut values);
         }
         Tensor::from_data(TensorData::new(values, [rows.len(), 3, self.side, self.side]), device)
     }
@@ -87,6 +95,15 @@ impl Pictures {
         let bytes = &self.bytes[from * self.stride()..to * self.stride()];
         let values: Vec<f32> = bytes.iter().map(|byte| signed(*byte)).collect();
         Tensor::from_data(TensorData::new(values, [to - from, 3, self.side, self.side]), device)
+    }
+
+    /// Picture number `row` unchanged.
+    pub fn picture(&self, row: usize) -> Option<Picture> {
+        let area = self.side * self.side;
+        let planes = self.bytes.get(row * self.stride()..(row + 1) * self.stride())?;
+        let pixels = (0..area).flat_map(|i| [0, 1, 2].map(|channel| planes[channel * area + i])).collect();
+        let side = u32::try_from(self.side).ok()?;
+        Picture::new(side, side, pixels)
     }
 
     /// Appends one picture with its random changes.
@@ -133,17 +150,22 @@ mod tests {
         let device = Device::flex();
         let set = set((0..8).map(|i| Picture::filled(4, 4, [i, 100, 200])));
         let augment = Augment { flip: true, shift: 1, permute_channels: true };
-        let batch = |rows: &[usize], seed| set.batch(rows, &augment, seed, &device).into_data();
+        let batch = |rows: &[usize], seed| set.batch(rows, 0, &augment, seed, &device).into_data();
         assert_eq!(batch(&[1, 5, 5], 3), batch(&[1, 5, 5], 3));
         assert_ne!(batch(&[1, 5, 5], 3), batch(&[1, 5, 6], 3));
+        let half = set.batch(&[5, 6], 1, &augment, 3, &device).into_data();
+        let whole = set.batch(&[1, 5, 6], 0, &augment, 3, &device).narrow(0, 1, 2).into_data();
+        assert_eq!(half, whole);
     }
 
     #[test]
     fn without_changes_a_batch_is_the_pictures_themselves() {
         let device = Device::flex();
         let set = set((0..8).map(|i| Picture::filled(4, 4, [i, 100, 200])));
-        let batch = set.batch(&[2, 3], &Augment::default(), 1, &device).into_data();
+        let batch = set.batch(&[2, 3], 0, &Augment::default(), 1, &device).into_data();
         assert_eq!(batch, set.range(2, 4, &device).into_data());
+        assert_eq!(set.picture(3), Some(Picture::filled(4, 4, [3, 100, 200])));
+        assert_eq!(set.picture(8), None);
     }
 
     #[test]
@@ -156,7 +178,7 @@ mod tests {
         let mut moved = false;
         for seed in 0..20 {
             let changed: Vec<f32> =
-                set.batch(&[0], &augment, seed, &device).into_data().iter::<f32>().collect();
+                set.batch(&[0], 0, &augment, seed, &device).into_data().iter::<f32>().collect();
             assert!(changed.iter().all(|value| plain.contains(value)));
             moved |= changed != plain;
         }

@@ -6,13 +6,14 @@ mod drawings;
 mod retrieval;
 
 use pipeline::picture::Picture;
-use tokenize::verify::{Filter, Report, VerifyOptions, verify};
+use tokenize::metrics::CodeUsageSummary;
+use tokenize::verify::{Filter, Quality, VerifyOptions, verify};
 
 use super::gallery::Gallery;
 use super::stages::Road;
 use crate::bundle::Bundle;
 use crate::data::{Expected, Tokens, Where, code_frequency_loss};
-use crate::{Result, device};
+use crate::{Error, Result, device};
 
 pub(super) use captions::{Captioned, Captions};
 pub(super) use curves::Curves;
@@ -40,7 +41,8 @@ pub(super) struct Measured {
 pub(super) struct CodecCheck {
     pub(super) name: String,
     pub(super) sha256: String,
-    pub(super) report: Report,
+    pub(super) quality: Quality,
+    pub(super) codes: CodeUsageSummary,
     /// Originals with what their codes decode to.
     pub(super) samples: Vec<(Picture, Picture)>,
 }
@@ -78,15 +80,19 @@ fn codec(road: &Road, bundle: &Bundle) -> Result<CodecCheck> {
     let tokens = &road.settings.tokens.config;
     let options = VerifyOptions {
         tokens: tokens.out.clone().into(),
-        pairs: tokens.pairs.to_string_lossy().into_owned(),
+        pairs: Some(tokens.pairs.to_string_lossy().into_owned()),
         filter: Some(Filter { column: "split".into(), value: "test".into() }),
         sample: 0,
         images: RECONSTRUCTIONS,
+        exact: 0,
     };
     let (report, samples) =
         verify(&options, &bundle.codec, pipeline::progress::ProgressStyle::Quiet, &road.interrupt)?;
     let sha256 = tokenize::codec::Codec::load(road.settings.codec(), &device::open("cpu")?)?.sha256;
-    Ok(CodecCheck { name: road.settings.codec().display().to_string(), sha256, report, samples })
+    let samples = samples.into_iter().filter_map(|sample| Some((sample.original?, sample.decoded))).collect();
+    let quality = report.quality.ok_or_else(|| Error::data(&tokens.pairs, "no originals to compare with"))?;
+    let name = road.settings.codec().display().to_string();
+    Ok(CodecCheck { name, sha256, quality, codes: report.codes, samples })
 }
 
 fn facts(road: &Road, bundle: &Bundle) -> Result<ModelFacts> {

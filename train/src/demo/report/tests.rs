@@ -2,7 +2,7 @@
 
 use pipeline::picture::Picture;
 use tokenize::metrics::CodeUsageSummary;
-use tokenize::verify::Report;
+use tokenize::verify::{Exact, Quality};
 
 use super::super::figures::{
     CaptionFigures, CodecFigures, CrawlFigures, Figures, ModelFigures, Seeds, Vocabulary,
@@ -59,14 +59,22 @@ fn measured(gallery: &Gallery) -> Measured {
             )
         })
         .collect();
-    let report =
-        Report { selected: 57, images: 57, missing: 0, psnr: 24.5, psnr_of_mean_error: 23.75, codes: CODES };
+    let quality = Quality {
+        images: 57,
+        missing: 0,
+        psnr: 24.5,
+        psnr_of_mean_error: 23.75,
+        mse: 0.004_2,
+        ssim: Some(0.75),
+        exact: Exact::default(),
+    };
     let pictures = (gallery.items[2].picture.clone(), Picture::filled(8, 8, [40, 150, 70]));
     Measured {
         codec: CodecCheck {
             name: "vqgan.safetensors".into(),
             sha256: "ab".into(),
-            report,
+            quality,
+            codes: CODES,
             samples: vec![pictures],
         },
         model: ModelFacts { parameters: 2_500_000, training_rows: 2624, held_out_rows: 114, baseline: 5.75 },

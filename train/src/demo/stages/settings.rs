@@ -65,11 +65,11 @@ impl Settings {
         let codec = |key: &str| set_path(key, &codec);
         let crawl = vec![out("input.urls", "links.tsv"), out("output.path", "pairs")];
         let tokens =
-            vec![out("pairs", "pairs"), codec("codec"), out("bpe", "bpe.json"), out("out", "tokens")];
+            vec![out("pairs", "pairs"), codec("codec"), out("bpe", "bpe.model"), out("out", "tokens")];
         let rudolph = vec![
             out("data.tokens", "tokens"),
             codec("data.codec"),
-            out("data.bpe", "bpe.json"),
+            out("data.bpe", "bpe.model"),
             out("run.out", "rudolph"),
         ];
         let vqgan = || {

@@ -1,6 +1,7 @@
 //! `tokenize bpe`: the captions of the training pictures → a vocabulary.
 
 use tokenize::bpe::Bpe;
+use tokenize::bpe::learn::{LearnConfig, Watch, learn};
 use tokenize::corpus::Corpus;
 
 use super::super::figures::Vocabulary;
@@ -19,18 +20,15 @@ impl Road {
         let command = shell(["tokenize", "bpe", &input, "--vocab-size", &size.to_string(), "--out", &output]);
         self.stage("bpe", "a vocabulary for Russian and English", command, |_| {
             let corpus = Corpus::find(&[texts], &[])?;
-            let texts = corpus.texts().collect::<tokenize::Result<Vec<_>>>()?;
-            let bpe = Bpe::train(texts.iter(), size)?;
-            let worked = std::fs::metadata(&path).is_err() || Bpe::load(&path)?.sha256() != bpe.sha256();
+            let config = LearnConfig { vocab_size: size, ..LearnConfig::default() };
+            let learned = learn(corpus.batches(), &config, &Watch::default())?;
+            let sha256 = learned.bpe.sha256().to_owned();
+            let worked = std::fs::metadata(&path).is_err() || Bpe::load(&path)?.sha256() != sha256;
             if worked {
-                bpe.save(&path)?;
+                learned.bpe.save(&path)?;
             }
-            let saved = Bpe::load(&path)?;
-            let value = Vocabulary {
-                size: saved.vocab_size(),
-                sha256: saved.sha256().to_owned(),
-                texts: texts.len(),
-            };
+            let texts = learned.summary.texts as usize;
+            let value = Vocabulary { size: learned.bpe.vocab_size(), sha256, texts };
             let said = format!("{} entries from {} captions", value.size, value.texts);
             Ok(Done { value, worked, said })
         })

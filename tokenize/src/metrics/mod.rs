@@ -1,6 +1,10 @@
-//! How good a codec is: PSNR of its decodings, and how much of its codebook it uses.
+//! How good a codec is: PSNR and SSIM of its decodings, and how much of its codebook it uses.
+
+mod ssim;
 
 use serde::Serialize;
+
+pub use ssim::ssim;
 
 /// PSNR given to identical pictures, whose true value is infinite and would swamp every mean.
 pub const PSNR_CAP: f64 = 100.0;
@@ -53,7 +57,7 @@ impl Psnr {
 }
 
 /// How often each entry of a codebook occurs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CodeUsage {
     counts: Vec<u64>,
 }

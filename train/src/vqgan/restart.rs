@@ -47,7 +47,7 @@ impl Idle {
         &self.steps
     }
 
-    /// Counts the use of `codes` and moves overdue rows onto latents that are badly served.
+    /// Counts the use of `codes` and moves overdue rows onto latents that are badly served; their numbers come out.
     ///
     /// # Shapes
     /// latents `[b, c, h, w]`, codes `[b, h, w]`
@@ -55,14 +55,14 @@ impl Idle {
         &mut self,
         quantizer: Quantizer,
         latents: &Tensor<4>,
-        codes: Tensor<3, Int>,
+        codes: &Tensor<3, Int>,
         config: &RestartConfig,
         (seed, step): (u64, u64),
-    ) -> (Quantizer, usize) {
+    ) -> (Quantizer, Vec<usize>) {
         for idle in &mut self.steps {
             *idle += 1;
         }
-        for code in codes.into_data().convert_dtype(DType::I64).iter::<i64>() {
+        for code in codes.clone().into_data().convert_dtype(DType::I64).iter::<i64>() {
             if let Some(idle) = usize::try_from(code).ok().and_then(|code| self.steps.get_mut(code)) {
                 *idle = 0;
             }
@@ -71,12 +71,12 @@ impl Idle {
         let overdue: Vec<usize> =
             (0..self.steps.len()).filter(|row| !over && self.steps[*row] > config.after).collect();
         if overdue.is_empty() {
-            return (quantizer, 0);
+            return (quantizer, overdue);
         }
         for row in &overdue {
             self.steps[*row] = 0;
         }
-        (place(quantizer, latents, &overdue, crate::device::mix(seed, step)), overdue.len())
+        (place(quantizer, latents, &overdue, crate::device::mix(seed, step)), overdue)
     }
 }
 
@@ -94,12 +94,6 @@ fn place(quantizer: Quantizer, latents: &Tensor<4>, overdue: &[usize], seed: u64
         return quantizer;
     };
     let mut table = table.to_vec();
-    if std::env::var("X_L2").is_ok() {
-        for r in table.chunks_mut(width) {
-            let n = r.iter().map(|v| v * v).sum::<f32>().sqrt() + 1e-9;
-            r.iter_mut().for_each(|v| *v /= n);
-        }
-    }
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut away = vec![f32::INFINITY; b * h * w];
     let live = (0..rows).filter(|row| overdue.binary_search(row).is_err());
@@ -161,12 +155,12 @@ mod tests {
         let codes = Tensor::<3, Int>::zeros([1, 2, 2], &device);
         let mut idle = Idle::from_steps(vec![0; 6]);
         let before = quantizer.codebook().unwrap().val().into_data();
-        let (mut quantizer, mut moved) = (quantizer, 0);
+        let (mut quantizer, mut moved) = (quantizer, Vec::new());
         for step in 0..3 {
-            assert_eq!(moved, 0);
-            (quantizer, moved) = idle.restart(quantizer, &latents, codes.clone(), &config, (1, step));
+            assert!(moved.is_empty());
+            (quantizer, moved) = idle.restart(quantizer, &latents, &codes, &config, (1, step));
         }
-        assert_eq!(moved, 5);
+        assert_eq!(moved, [1, 2, 3, 4, 5]);
         let after = quantizer.codebook().unwrap().val().into_data();
         let (before, after) = (before.as_slice::<f32>().unwrap(), after.as_slice::<f32>().unwrap());
         assert_eq!(before[..4], after[..4]);

@@ -1,0 +1,184 @@
+//! What a codec's training shows, keeps and leaves behind.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Int, Tensor};
+use sha2::{Digest, Sha256};
+use tokenize::metrics::{CodeUsage, Psnr, mean_squared_error};
+use tokenize::pixels;
+use tokenize::vqgan::VqGan;
+
+use super::VqGanLearner;
+use super::learner::{codes_of, scalar};
+use super::restart::Idle;
+use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_module};
+use crate::{Error, Result};
+
+/// Pictures per validation batch and per sample grid row.
+const CHUNK: usize = 16;
+
+/// Files of a checkpoint.
+pub(super) const MODEL: &str = "model.safetensors";
+pub(super) const MEAN: &str = "mean.safetensors";
+const OPTIM: &str = "optim.safetensors";
+const DISCRIMINATOR: &str = "discriminator.safetensors";
+const DISCRIMINATOR_OPTIM: &str = "discriminator_optim.safetensors";
+const CODEBOOK: &str = "codebook.safetensors";
+const IDLE: &str = "idle.txt";
+
+impl VqGanLearner {
+    /// The weights that are validated, drawn with and exported, without gradients.
+    fn finished(&self) -> VqGan {
+        self.mean.clone().unwrap_or_else(|| self.model.valid())
+    }
+
+    /// Reconstructions of held-out pictures `from..to`, with their codes.
+    fn reconstruct(&self, from: usize, to: usize) -> (Tensor<4>, Tensor<4>, Tensor<3, Int>) {
+        let device = self.device.clone().without_autodiff();
+        let pixels = self.valid.range(from, to, &device);
+        let model = self.finished();
+        let codes = model.encode(pixels.clone());
+        (pixels, model.decode(codes.clone()), codes)
+    }
+
+    /// Mean logits of pictures and of their reconstructions by the running statistics, once the discriminator counts.
+    fn judgement(&self, pixels: Tensor<4>, drawn: Tensor<4>) -> Option<[f64; 2]> {
+        let adversary = self.adversary.as_ref().filter(|_| self.judged)?;
+        let discriminator = adversary.discriminator.valid();
+        Some([pixels, drawn].map(|pictures| scalar(&discriminator.judge(pictures).mean())))
+    }
+}
+
+/// Sums over held-out pictures.
+#[derive(Default)]
+struct Sums {
+    pictures: f64,
+    loss: f64,
+    perceptual: Option<f64>,
+    logits: Option<[f64; 2]>,
+}
+
+impl Sums {
+    fn metrics(&self, psnr: f64, usage: &CodeUsage) -> Metrics {
+        let mean = |sum: f64| sum / self.pictures;
+        let usage = usage.summary();
+        let mut metrics = Metrics::new().with("loss", mean(self.loss)).with("psnr", psnr);
+        metrics.extend([self.perceptual.map(|sum| ("lpips", mean(sum)))]);
+        metrics.push("codebook_usage", usage.usage);
+        metrics.push("codebook_perplexity", usage.perplexity);
+        let logits = self.logits.map(|sums| sums.map(mean));
+        metrics.extend([
+            logits.map(|[real, _]| ("logits_real", real)),
+            logits.map(|[_, drawn]| ("logits_drawn", drawn)),
+        ]);
+        metrics
+    }
+}
+
+impl Learner for VqGanLearner {
+    fn step(&mut self, step: u64) -> Result<Metrics> {
+        Ok(self.advance(step))
+    }
+
+    fn validate(&mut self) -> Result<Metrics> {
+        let (mut psnr, mut usage) = (Psnr::default(), CodeUsage::new(self.task.model.n_embed));
+        let mut sums = Sums::default();
+        for from in (0..self.valid.len()).step_by(CHUNK) {
+            let to = self.valid.len().min(from + CHUNK);
+            let count = (to - from) as f64;
+            let (pixels, drawn, codes) = self.reconstruct(from, to);
+            let part = self.criterion.reconstruction(pixels.clone(), drawn.clone());
+            sums.pictures += count;
+            sums.loss += scalar(&part.total) * count;
+            if let Some(distance) = &part.perceptual {
+                *sums.perceptual.get_or_insert(0.0) += scalar(distance) * count;
+            }
+            if let Some(logits) = self.judgement(pixels.clone(), drawn.clone()) {
+                let summed = sums.logits.get_or_insert_default();
+                summed.iter_mut().zip(logits).for_each(|(sum, logit)| *sum += logit * count);
+            }
+            usage.add(&codes_of(codes));
+            let (originals, drawn) = (pixels::to_pictures(pixels)?, pixels::to_pictures(drawn)?);
+            for (original, drawn) in originals.iter().zip(&drawn) {
+                psnr.add(mean_squared_error(original.pixels(), drawn.pixels()).unwrap_or(1.0));
+            }
+        }
+        Ok(sums.metrics(psnr.mean(), &usage))
+    }
+
+    fn sample(&mut self, dir: &Path, step: u64) -> Result<()> {
+        let (pixels, drawn, _) = self.reconstruct(0, self.valid.len().min(CHUNK));
+        let (originals, drawn) = (pixels::to_pictures(pixels)?, pixels::to_pictures(drawn)?);
+        let pairs = originals.into_iter().zip(drawn).flat_map(|(original, drawn)| [original, drawn]);
+        crate::run::save_grid(&pairs.collect::<Vec<_>>(), 8, &dir.join(sample_name(step, "")))
+    }
+
+    fn save(&self, dir: &Path) -> Result<()> {
+        save_module(&self.model, &dir.join(MODEL))?;
+        self.optim.save(&dir.join(OPTIM))?;
+        if let Some(mean) = &self.mean {
+            save_module(mean, &dir.join(MEAN))?;
+        }
+        if let Some(ema) = &self.ema {
+            ema.save(&dir.join(CODEBOOK))?;
+        }
+        if let Some(adversary) = &self.adversary {
+            save_module(&adversary.discriminator, &dir.join(DISCRIMINATOR))?;
+            adversary.optim.save(&dir.join(DISCRIMINATOR_OPTIM))?;
+        }
+        let idle = self.idle.steps().iter().map(u64::to_string).collect::<Vec<_>>().join("\n");
+        Ok(pipeline::atomic::write(dir.join(IDLE), idle)?)
+    }
+
+    fn load(&mut self, dir: &Path) -> Result<()> {
+        self.model = load_module(self.model.clone(), &dir.join(MODEL))?;
+        self.optim.load(&dir.join(OPTIM), &self.device)?;
+        if let Some(mean) = self.mean.take() {
+            self.mean = Some(load_module(mean, &dir.join(MEAN))?);
+        }
+        if let Some(ema) = &mut self.ema {
+            ema.load(&dir.join(CODEBOOK))?;
+        }
+        if let Some(adversary) = &mut self.adversary {
+            adversary.discriminator = load_module(adversary.discriminator.clone(), &dir.join(DISCRIMINATOR))?;
+            adversary.optim.load(&dir.join(DISCRIMINATOR_OPTIM), &self.device)?;
+        }
+        let path = dir.join(IDLE);
+        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let steps: Option<Vec<u64>> = text.lines().map(|line| line.parse().ok()).collect();
+        let steps = steps.filter(|steps| steps.len() == self.task.model.n_embed);
+        self.idle =
+            Idle::from_steps(steps.ok_or_else(|| Error::weights(&path, "not one count per codebook row"))?);
+        Ok(())
+    }
+
+    fn export(&self, dir: &Path) -> Result<()> {
+        super::export::save(&self.finished(), &self.task.model, &dir.join("vqgan.safetensors"), false)
+    }
+
+    fn facts(&self) -> Facts {
+        let parameters = self.model.num_params();
+        let (side, pictures) = (self.task.data.image_size as u64, self.task.data.pictures_per_step() as u64);
+        let hash = Sha256::new()
+            .chain_update(self.train.bytes())
+            .chain_update(self.valid.bytes())
+            .chain_update(self.criterion.fingerprint())
+            .finalize();
+        Facts {
+            parameters,
+            items_per_step: pictures * side * side,
+            items: "pixels",
+            steps_per_epoch: self.order.steps_per_epoch(),
+            state_bytes: 16 * parameters as u64,
+            fingerprint: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            notes: std::iter::once(format!(
+                "{} training and {} held-out pictures of {side}x{side} px",
+                self.train.len(),
+                self.valid.len()
+            ))
+            .chain(self.left_out.note())
+            .collect(),
+        }
+    }
+}
