@@ -78,7 +78,11 @@ fn tap(checkpoint: &Checkpoint) -> Result<f32> {
         let values = checkpoint.floats(key)?;
         match values[..] {
             [first, second] if (first - tap).abs() < 1e-3 && second.abs() == first => tap = first,
-            _ => return Err(checkpoint.fault(format!("{key} is {values:?}: only Haar's wavelet is known here"))),
+            _ => {
+                return Err(
+                    checkpoint.fault(format!("{key} is {values:?}: only Haar's wavelet is known here"))
+                );
+            }
         }
     }
     Ok(tap)
