@@ -511,17 +511,26 @@ fn parity_of_the_stored_cases_passes_and_a_wrong_output_fails() {
     let output = place.run(&["parity", case.to_str().unwrap()]);
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{table}");
-    assert_eq!(table.lines().filter(|line| line.ends_with("pass")).count(), 7, "{table}");
-    for name in ["io.safetensors", "model.ckpt"] {
+    assert_eq!(table.lines().filter(|line| line.ends_with("pass")).count(), 28, "{table}");
+    for name in ["case.json", "input.png", "model.ckpt"] {
         std::fs::create_dir_all(place.path("wrong")).unwrap();
         std::fs::copy(case.join(name), place.path("wrong").join(name)).unwrap();
     }
-    // The same weights under other normalisation groups give other activations.
-    let json = std::fs::read_to_string(case.join("case.json")).unwrap();
-    place.put("wrong/case.json", json.replace("\"group_norm_groups\": 32", "\"group_norm_groups\": 16"));
+    // One stored code is another.
+    let mut stored = std::fs::read(case.join("io.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&stored).unwrap();
+    let place_of_codes = file.tensor("codes").unwrap().data().as_ptr() as usize - stored.as_ptr() as usize;
+    stored[place_of_codes] ^= 1;
+    place.put("wrong/io.safetensors", &stored);
     let output = place.run(&["parity", "wrong"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8(output.stdout).unwrap().contains("FAIL"));
+    // Weights that show another configuration than the case's are no case at all.
+    let json = std::fs::read_to_string(case.join("case.json")).unwrap();
+    place.put("wrong/case.json", json.replace("\"n_embed\": 128", "\"n_embed\": 64"));
+    let output = place.run(&["parity", "wrong"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("the weights are recognised as"));
 }
 
 #[test]

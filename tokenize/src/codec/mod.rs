@@ -17,7 +17,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use pipeline::picture::Picture;
 
 pub use kind::CodecKind;
-pub use sber_dwt::{SberDwt, inverse_haar};
+pub use sber_dwt::SberDwt;
 
 use self::beside::Stated;
 use self::kind::Found;

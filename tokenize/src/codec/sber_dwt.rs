@@ -18,6 +18,8 @@ const BANDS: usize = 12;
 #[derive(Debug)]
 pub struct SberDwt {
     model: VqGan,
+    /// The wavelet's tap, 1/√2 but for what the file's number format took.
+    tap: f32,
 }
 
 impl SberDwt {
@@ -26,14 +28,7 @@ impl SberDwt {
     /// # Errors
     /// Weights that do not fit, key by key; a wavelet that is not Haar's.
     pub(super) fn open(checkpoint: &Checkpoint, config: &VqGanConfig, device: &Device) -> Result<Self> {
-        for filter in checkpoint.keys().filter(|key| key.starts_with("decoder.idwt.")) {
-            let values = checkpoint.floats(filter)?;
-            if values.len() != 2 || values.iter().any(|value| (value.abs() - 0.5_f32.sqrt()).abs() > 1e-3) {
-                return Err(
-                    checkpoint.fault(format!("{filter} is {values:?}: only Haar's wavelet is known here"))
-                );
-            }
-        }
+        let tap = tap(checkpoint)?;
         // The decoder brings a projection of its own; the one outside is left over from the model it was tuned from.
         let named = checkpoint.clone().without(&["decoder.idwt.", "post_quant_conv."]).renamed(|key| {
             let key =
@@ -43,7 +38,7 @@ impl SberDwt {
                 });
             Some(key.to_owned())
         });
-        Ok(Self { model: named.fill(config.init_drawing(BANDS, device)?)? })
+        Ok(Self { model: named.fill(config.init_drawing(BANDS, device)?)?, tap })
     }
 
     /// The VQGAN in it; its decoder draws twelve bands.
@@ -64,16 +59,41 @@ impl SberDwt {
     /// # Shapes
     /// `[b, h, w]` → pixels around [-1, 1] `[b, 3, 2·h·f, 2·w·f]`, not clamped
     pub fn decode(&self, codes: Tensor<3, Int>) -> Tensor<4> {
-        inverse_haar(self.model.decode(codes))
+        self.draw(self.model.decode(codes))
+    }
+
+    /// The pictures of twelve bands.
+    ///
+    /// # Shapes
+    /// `[b, 12, h, w]` → `[b, 3, 2·h, 2·w]`
+    pub(crate) fn draw(&self, bands: Tensor<4>) -> Tensor<4> {
+        inverse_haar(bands, self.tap)
     }
 }
 
-/// One level of the inverse Haar transform.
+/// The tap of the wavelet's four filters in the file, `(tap, tap)` and `(tap, -tap)`.
+fn tap(checkpoint: &Checkpoint) -> Result<f32> {
+    let mut tap = 0.5_f32.sqrt();
+    for key in checkpoint.keys().filter(|key| key.starts_with("decoder.idwt.")) {
+        let values = checkpoint.floats(key)?;
+        match values[..] {
+            [first, second] if (first - tap).abs() < 1e-3 && second.abs() == first => tap = first,
+            _ => {
+                return Err(
+                    checkpoint.fault(format!("{key} is {values:?}: only Haar's wavelet is known here"))
+                );
+            }
+        }
+    }
+    Ok(tap)
+}
+
+/// One level of the inverse Haar transform; with `tap` = 1/√2 it keeps the energy.
 ///
 /// # Shapes
 /// low-pass `[b, 0..c]`, then (low-high, high-low, high-high) of each of `c` colours: `[b, 4·c, h, w]` →
 /// `[b, c, 2·h, 2·w]`
-pub fn inverse_haar(bands: Tensor<4>) -> Tensor<4> {
+fn inverse_haar(bands: Tensor<4>, tap: f32) -> Tensor<4> {
     let [b, channels, h, w] = bands.dims();
     let c = channels / 4;
     let low = bands.clone().narrow(1, 0, c);
@@ -84,7 +104,7 @@ pub fn inverse_haar(bands: Tensor<4>) -> Tensor<4> {
     let (falling, rising) = (vertical.clone() + diagonal.clone(), vertical - diagonal);
     let pixels: [Tensor<5>; 4] =
         [left.clone() + falling.clone(), right.clone() + rising.clone(), left - falling, right - rising]
-            .map(|pixel| pixel.mul_scalar(0.5).unsqueeze_dim(4));
+            .map(|pixel| pixel.mul_scalar(tap * tap).unsqueeze_dim(4));
     let blocks: Tensor<6> = Tensor::cat(pixels.to_vec(), 4).reshape([b, c, h, w, 2, 2]);
     blocks.permute([0, 1, 2, 4, 3, 5]).reshape([b, c, 2 * h, 2 * w])
 }
@@ -97,9 +117,9 @@ mod tests {
     fn each_band_has_its_signs() {
         let drawn = |band: usize| {
             let mut values = [0.0_f32; 4];
-            values[band] = 2.0;
+            values[band] = 1.0;
             let bands = Tensor::<1>::from_floats(values, &Device::flex()).reshape([1, 4, 1, 1]);
-            inverse_haar(bands).into_data().try_to_vec::<f32>().unwrap()
+            inverse_haar(bands, 1.0).into_data().try_to_vec::<f32>().unwrap()
         };
         assert_eq!(drawn(0), [1.0, 1.0, 1.0, 1.0]);
         assert_eq!(drawn(1), [1.0, 1.0, -1.0, -1.0]);
@@ -112,7 +132,7 @@ mod tests {
         use burn::tensor::Distribution;
         let bands = Tensor::<4>::random([2, 12, 3, 5], Distribution::Normal(0.0, 1.0), &Device::flex());
         let energy = |x: Tensor<4>| x.powi_scalar(2).sum().into_scalar::<f32>();
-        let (before, after) = (energy(bands.clone()), energy(inverse_haar(bands)));
+        let (before, after) = (energy(bands.clone()), energy(inverse_haar(bands, 0.5_f32.sqrt())));
         assert!((before - after).abs() < 1e-3 * before, "{before} {after}");
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Case, Outputs, tensors};
 use crate::Result;
-use crate::codec::{Codec, Model, inverse_haar};
+use crate::codec::{Codec, Model};
 use crate::vqgan::{QuantizerKind, VqGan, VqGanConfig};
 
 /// taming's `ddconfig`, as far as it decides the layers.
@@ -95,8 +95,11 @@ fn encoded(case: &Case, codec: &Codec, device: &Device, outputs: &mut Outputs) -
 /// Decodes the stored codes, not the computed ones, so that one wrong code does not blur what is wrong.
 fn decoded(case: &Case, codec: &Codec, device: &Device, outputs: &mut Outputs) -> Result<()> {
     let model = layers(case, codec)?;
-    let wavelets = matches!(codec.model(), Model::SberDwt(_));
-    let decoder = if wavelets { "act.decoder.decoder" } else { "act.decoder" };
+    let wavelets = match codec.model() {
+        Model::SberDwt(model) => Some(model),
+        _ => None,
+    };
+    let decoder = if wavelets.is_some() { "act.decoder.decoder" } else { "act.decoder" };
     for (source, target) in tensors::sources(case) {
         let Some(source) = source else { continue };
         let codes = tensors::codes(case, &source, device)?;
@@ -105,7 +108,10 @@ fn decoded(case: &Case, codec: &Codec, device: &Device, outputs: &mut Outputs) -
             stages.push((format!("{decoder}.{name}"), x.clone()));
         });
         stages.push((decoder.to_owned(), drawn.clone()));
-        let raw = if wavelets { inverse_haar(drawn) } else { drawn };
+        let raw = match wavelets {
+            Some(model) => model.draw(drawn),
+            None => drawn,
+        };
         let unit = raw.clone().clamp(-1.0, 1.0).add_scalar(1.0).div_scalar(2.0);
         // The stages are stored for the picture's own codes.
         for (name, x) in stages.iter().filter(|_| target == "decoded") {
