@@ -28,18 +28,18 @@ fn lines_of_texts_go_through_ids_and_back() {
     let place = with_pairs(4);
     let (code, ids, _) = fed(
         &place,
-        &["encode", "--bpe", "bpe.json", "--lowercase", "-"],
+        &["encode", "--bpe", "bpe.model", "--lowercase", "-"],
         "Red flag 1\n\nКрасный\n".as_bytes(),
     );
     assert_eq!((code, ids.lines().count()), (0, 3), "{ids}");
-    let (code, texts, _) = fed(&place, &["decode", "--bpe", "bpe.json", "-"], ids.as_bytes());
+    let (code, texts, _) = fed(&place, &["decode", "--bpe", "bpe.model", "-"], ids.as_bytes());
     assert_eq!((code, texts.as_str()), (0, "red flag 1\n\nкрасный\n"));
-    let (code, out, err) = fed(&place, &["encode", "--bpe", "bpe.json", "-"], b"red\n\xff\n");
+    let (code, out, err) = fed(&place, &["encode", "--bpe", "bpe.model", "-"], b"red\n\xff\n");
     assert_eq!((code, out.lines().count()), (2, 1));
     assert!(err.contains("error: stdin: line 2 is not UTF-8: byte 1 of it"), "{err}");
-    let (code, _, err) = fed(&place, &["decode", "--bpe", "bpe.json", "-"], b"1 2\n1 70000\n");
+    let (code, _, err) = fed(&place, &["decode", "--bpe", "bpe.model", "-"], b"1 2\n1 70000\n");
     assert!(code == 2 && err.contains("70000 is outside the vocabulary of"), "{err}");
-    let (code, _, err) = fed(&place, &["decode", "--bpe", "bpe.json", "-"], b"1 two\n");
+    let (code, _, err) = fed(&place, &["decode", "--bpe", "bpe.model", "-"], b"1 two\n");
     assert!(code == 2 && err.contains("\"two\" is no id"), "{err}");
 }
 

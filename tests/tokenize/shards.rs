@@ -169,7 +169,7 @@ const TYPED: [&str; 10] = [
     "--captions=texts",
     "--columns=label,clip,scores",
     "--out=tokens",
-    "--bpe=bpe.json",
+    "--bpe=bpe.model",
     "--codec=codec.ckpt",
     "--image-size=32",
     "-q",
@@ -188,7 +188,7 @@ fn columns_keep_their_types_and_lists_of_captions_give_a_row_each() {
     assert_eq!((rows[0].label(), rows[2].label(), rows[3].label()), (Some(7), None, Some(-1)));
     assert_eq!(rows[1].extra["clip"], Value::Floats(vec![0.5, 0.25]));
     assert_eq!((rows[2].extra.get("clip"), &rows[2].extra["scores"]), (None, &Value::Floats(vec![0.1])));
-    let shown = place.shown(&["show", "tokens", "--rows", "1", "--bpe", "bpe.json"]);
+    let shown = place.shown(&["show", "tokens", "--rows", "1", "--bpe", "bpe.model"]);
     for line in [
         "column      reason: string\n",
         "column      label: i32\n",
@@ -224,7 +224,7 @@ fn pairs_without_pictures_are_texts() {
     assert_eq!(found("tokens"), expected);
     // Without a codec pictures are not looked at.
     place.put("typed.parquet", typed(true));
-    let line = ["shards", "typed.parquet", "--captions=texts", "--bpe=bpe.json", "--out=texts"];
+    let line = ["shards", "typed.parquet", "--captions=texts", "--bpe=bpe.model", "--out=texts"];
     insta::assert_snapshot!(place.shown(&line), @r"
     exit 0
     -- out

@@ -292,7 +292,7 @@ mod tests {
         let error = task.fits(&bpe(others)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "data.bpe: bpe.json: its special ids are pad 3, unk 0, bos 2, eos none; the model needs pad 0, unk 1, bos 2, eos 3"
+            "data.bpe: bpe.model: its special ids are pad 3, unk 0, bos 2, eos none; the model needs pad 0, unk 1, bos 2, eos 3"
         );
         assert!(error.hint().unwrap().contains("tokenize bpe"));
     }
