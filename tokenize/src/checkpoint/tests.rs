@@ -25,18 +25,18 @@ fn saved(path: &Path, tensors: &[(&str, &[usize], &[f32])]) {
     let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
         (*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap())
     });
-    std::fs::write(path, ::safetensors::serialize(views, None).unwrap()).unwrap();
+    pipeline::atomic::write(path, ::safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
 /// What `torch.save` would write around a pickle.
 fn archive(path: &Path, pickle: &[u8], storage: &[u8]) {
-    let mut zip = ZipWriter::new(File::create(path).unwrap());
+    let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in [("model/data.pkl", pickle), ("model/data/0", storage)] {
         zip.start_file(name, SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored))
             .unwrap();
         zip.write_all(bytes).unwrap();
     }
-    zip.finish().unwrap();
+    pipeline::atomic::write(path, zip.finish().unwrap().into_inner()).unwrap();
 }
 
 /// `{"w": a strided 2 × 2 view of six floats from the second on}`
@@ -75,10 +75,10 @@ fn strided_views_are_unfolded_and_damage_is_named() {
     let error = Checkpoint::open(&path).unwrap().floats("w").unwrap_err().to_string();
     assert!(error.ends_with("w: storage 0 is shorter than its tensor needs"), "{error}");
     let whole = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &whole[..whole.len() - 30]).unwrap();
+    pipeline::atomic::write(&path, &whole[..whole.len() - 30]).unwrap();
     let error = Checkpoint::open(&path).unwrap_err().to_string();
     assert!(error.contains("m.pt: the file is damaged or cut off"), "{error}");
-    std::fs::write(&path, b"<html>").unwrap();
+    pipeline::atomic::write(&path, b"<html>").unwrap();
     assert!(Checkpoint::open(&path).unwrap_err().to_string().contains("neither safetensors nor"));
 }
 
@@ -97,9 +97,9 @@ fn a_stream_of_pickles_is_read_as_pytorch_1_5_wrote_it() {
     let keys = b"\x80\x02]X\x01\0\0\0\x30a.";
     let storage = [&6_u64.to_le_bytes()[..], &floats(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0])].concat();
     let whole = [&head[..], &pickle, keys, &storage].concat();
-    std::fs::write(&path, &whole).unwrap();
+    pipeline::atomic::write(&path, &whole).unwrap();
     assert_eq!(Checkpoint::open(&path).unwrap().floats("w").unwrap(), [1.0, 4.0, 2.0, 5.0]);
-    std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    pipeline::atomic::write(&path, &whole[..whole.len() - 1]).unwrap();
     assert!(Checkpoint::open(&path).unwrap_err().to_string().contains("cut off in storage 0"));
 }
 
@@ -113,7 +113,7 @@ fn code_in_a_pickle_is_named_and_not_executed() {
     let zipped = folder.path().join("evil.ckpt");
     archive(&zipped, &pickle, &[]);
     let plain = folder.path().join("evil.pkl");
-    std::fs::write(&plain, &pickle).unwrap();
+    pipeline::atomic::write(&plain, &pickle).unwrap();
     for path in [zipped, plain] {
         let error = Checkpoint::open(&path).unwrap_err().to_string();
         assert!(error.contains("wants to call os.system"), "{error}");
@@ -145,7 +145,7 @@ fn a_truncated_safetensors_file_is_damaged() {
     saved(&path, &[("w", &[2], &[1.0, 2.0])]);
     let whole = std::fs::read(&path).unwrap();
     for length in [whole.len() - 1, 12] {
-        std::fs::write(&path, &whole[..length]).unwrap();
+        pipeline::atomic::write(&path, &whole[..length]).unwrap();
         let error = Checkpoint::open(&path).unwrap_err().to_string();
         assert!(error.contains("damaged or cut off"), "{error}");
     }
@@ -161,7 +161,7 @@ fn folders_of_hugging_face_are_one_checkpoint() {
     saved(&b, &[("bias", &[2], &[0.0; 2])]);
     let index = folder.path().join("model.safetensors.index.json");
     let map = |text: &str| {
-        std::fs::write(&index, format!(r#"{{"metadata":{{}},"weight_map":{{{text}}}}}"#)).unwrap()
+        pipeline::atomic::write(&index, format!(r#"{{"metadata":{{}},"weight_map":{{{text}}}}}"#)).unwrap();
     };
     map(r#""weight":"a.safetensors","bias":"b.safetensors""#);
     let checkpoint = Checkpoint::open(folder.path()).unwrap();

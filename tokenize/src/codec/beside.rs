@@ -105,7 +105,7 @@ mod tests {
 
     fn stated(name: &str, text: &str) -> Result<Stated> {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(name), text).unwrap();
+        pipeline::atomic::write(folder.path().join(name), text).unwrap();
         Stated::beside(&folder.path().join("m.ckpt"))
     }
 

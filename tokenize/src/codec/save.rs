@@ -20,7 +20,7 @@ impl Codec {
     /// A file that cannot be read or written, or is no longer what was loaded.
     pub fn save_to(&self, dir: &Path) -> Result<()> {
         let read = |path| std::fs::read(path).map_err(Error::io(path));
-        let contents = self.files.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
+        let contents = self.files.iter().map(read).collect::<Result<Vec<_>>>()?;
         let found = checkpoint::identity(&contents);
         if found != self.sha256 {
             let [now, before] = [&found, &self.sha256].map(|hash| hash.get(..12).unwrap_or(hash));

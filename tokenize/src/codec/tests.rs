@@ -66,7 +66,7 @@ fn what_no_shape_tells_is_asked_for_and_the_rest_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let path = saved(folder.path());
     let toml = path.with_extension("toml");
-    std::fs::write(&toml, "resolution = 16\ngroups = 4").unwrap();
+    pipeline::atomic::write(&toml, "resolution = 16\ngroups = 4").unwrap();
     let codec = Codec::load(&path, &Device::flex()).unwrap();
     assert_eq!(codec.config(), Some(&tiny()));
     assert_eq!((codec.kind(), codec.resolution(), codec.decoded_size(8)), (CodecKind::Vqgan, 16, 16));
@@ -118,7 +118,7 @@ fn a_file_that_changed_since_it_was_loaded_is_not_copied() {
     let folder = tempfile::tempdir().unwrap();
     let path = saved(folder.path());
     let codec = Codec::load(&path, &Device::flex()).unwrap();
-    std::fs::write(&path, "another").unwrap();
+    pipeline::atomic::write(&path, "another").unwrap();
     let target = folder.path().join("bundle");
     let error = codec.save_to(&target).unwrap_err().to_string();
     assert!(error.contains("codec.safetensors: changed since it was loaded (sha256 "), "{error}");
@@ -148,7 +148,7 @@ fn files_that_are_no_codec_say_what_is_known() {
             let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
             (key.as_str(), view.unwrap())
         });
-        std::fs::write(&part, safetensors::serialize(views, None).unwrap()).unwrap();
+        pipeline::atomic::write(&part, safetensors::serialize(views, None).unwrap()).unwrap();
         std::fs::copy(path.with_extension("toml"), part.with_extension("toml")).unwrap();
         Codec::load(&part, &Device::flex()).unwrap_err().to_string()
     };

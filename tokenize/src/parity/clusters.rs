@@ -26,7 +26,14 @@ pub(super) fn compute(case: &Case, device: &Device) -> Result<Outputs> {
         codes.iter().map(|codes| palette.decode(codes, pixels[1], pixels[2])).collect::<Result<_>>()?;
     let shape = [pixels[0], pixels[1], pixels[2], 3];
     let bytes = |pictures: &[Picture]| {
-        Array::i64(&shape, pictures.iter().flat_map(|p| p.pixels()).map(|byte| i64::from(*byte)).collect())
+        Array::i64(
+            &shape,
+            pictures
+                .iter()
+                .flat_map(pipeline::picture::Picture::pixels)
+                .map(|byte| i64::from(*byte))
+                .collect(),
+        )
     };
     let ids = |codes: Vec<i64>| Array::i64(&[pixels[0], pixels[1] * pixels[2]], codes);
     // What the transformer sees: a start token (the number after the last colour), then all pixels but the last.
