@@ -4,7 +4,7 @@
     python3 bench/bpe.py train --texts DIR      # 60 MB, 16,384 entries, two cores
     python3 bench/bpe.py encode --texts DIR     # lines as long as captions, one thread
 
-DIR is a folder with Russian and English `.txt` files. Needs PyPI once, for a virtual environment with the peers in the cache.
+DIR is a folder with Russian and English `.txt` files. Needs PyPI and crates.io once, for the peers, which lie in the cache.
 """
 import argparse
 import itertools
@@ -33,9 +33,14 @@ SHORT, LONG = 20, 200
 CAPTIONS = 100_000
 ROUNDS = 3
 # Ours and the peers that share a kind of model.
-KINDS = {"model": ["youtokentome"], "json": ["tokenizers", "tiktoken"]}
+KINDS = {
+    "model": ["youtokentome"], "json": ["tokenizers", "tiktoken", "tokie"],
+    "tiktoken": ["bpe-openai", "tiktoken (crate)", "tiktoken-rs"],
+}
+# Peers that are crates; the others are packages of Python.
+CRATES = ["tokie", *KINDS["tiktoken"]]
 TRAINERS = {"model": ["youtokentome"], "json": ["tokenizers", "rustbpe"]}
-NAMES = {"model": "characters, YouTokenToMe's format", "json": "bytes, GPT-2's pattern"}
+NAMES = {"model": "characters, YouTokenToMe's format", "json": "bytes, GPT-2's pattern", "tiktoken": "bytes, cl100k_base"}
 
 
 def programs(args):
@@ -43,6 +48,14 @@ def programs(args):
     if args.programs:
         return args.programs.resolve()
     return results.build("--package", "tokenize", "--bin", "tokenize", "--example", "bpe_encode", profile="release")
+
+
+def crates(args):
+    """The program around the peers that are crates."""
+    target = args.cache / "wording"
+    manifest = PEER.parent / "rust" / "Cargo.toml"
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir", target], check=True)
+    return target / "release" / "wording"
 
 
 def about(args, text):
@@ -149,14 +162,15 @@ def train(args):
 def encode(args):
     """Megabytes a second of the encoding alone, programs in turn; all ids must be equal."""
     home, interpreter = programs(args), results.python(args.cache / "venv-bpe", *INSTALLS)
-    found, versions = {}, {}
+    wording, found, versions = crates(args), {}, {}
     with tempfile.TemporaryDirectory(dir=args.cache) as folder:
         folder = pathlib.Path(folder)
         texts, training = folder / "captions.txt", folder / "texts.txt"
         count, size = captions(args, CAPTIONS // (20 if args.quick else 1), texts)
         corpus(args, TRAINING_BYTES // (20 if args.quick else 1), training)
-        for kind in KINDS:
+        for kind in TRAINERS:
             said(our_training(home / "tokenize", training, folder / f"bpe.{kind}"), folder)
+        said([wording, "ranks", folder / "bpe.tiktoken"], folder)
         for _ in range(1 if args.quick else 2 * ROUNDS):
             for kind, peers in KINDS.items():
                 model, ids = folder / f"bpe.{kind}", folder / "ours.ids"
@@ -164,7 +178,8 @@ def encode(args):
                 found.setdefault((kind, "ours"), []).append(said(ours, folder)[1]["seconds"])
                 for peer in peers:
                     theirs = folder / f"{peer}.ids"
-                    told = said([interpreter, PEER, "encode", peer, texts, model, theirs], folder)[1]
+                    program = [wording] if peer in CRATES else [interpreter, PEER]
+                    told = said([*program, "encode", peer, texts, model, theirs], folder)[1]
                     versions[peer] = told["version"]
                     found.setdefault((kind, peer), []).append(told["seconds"])
                     if theirs.read_bytes() != ids.read_bytes():
@@ -175,8 +190,8 @@ def encode(args):
         rate = measure.spread(size / 1e6 / one for one in seconds)
         table.append([NAMES[kind], f"{name} {versions.get(name, '')}".strip(), rate, ratio])
     text = (f"{count:,} different lines of {SHORT} to {LONG} characters, Russian and English, {size / 1e6:.1f} MB, a list of strings in memory to a "
-            f"list of ids each; one thread, {ENTRIES:,} entries learned by `tokenize bpe` from the same texts, capitals kept; the programs in "
-            "turn, ids equal. `python3 bench/bpe.py encode --texts TEXTS`.")
+            f"list of ids each; one thread, {ENTRIES:,} entries learned by `tokenize bpe` from the same texts, capitals kept, and OpenAI's "
+            "cl100k_base; Python's packages are called with the whole list where they take one; the programs in turn, ids equal. `python3 bench/bpe.py encode --texts TEXTS`.")
     write(args, "BPE: encoding", about(args, text), ["kind", "program", "MB/s", "ours is faster by"], table)
 
 
