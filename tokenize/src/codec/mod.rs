@@ -268,11 +268,12 @@ impl Codec {
     }
 }
 
-/// taming's and Sber's programs differ in how they make a square; a codec with Troika's `.toml` was trained here.
+/// The published programs differ in how they make a square; a codec with Troika's `.toml` was trained here. Sber's Gumbel
+/// model has the very keys of taming's, and both are shown with Lanczos (`rudalle`; taming's `reconstruction_usage.ipynb`).
 fn preprocess(kind: CodecKind, ours: bool, size: usize) -> Preprocess {
     match kind {
         _ if ours => Preprocess { size, ..Preprocess::default() },
-        CodecKind::SberDwt => Preprocess::rudalle(size),
+        CodecKind::Gumbel | CodecKind::SberDwt => Preprocess::rudalle(size),
         _ => Preprocess::taming(size),
     }
 }
