@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::ErrorKind::{FileTooLarge, NotFound, QuotaExceeded, StorageFull};
 use std::path::{Path, PathBuf};
 
+use crate::weights::Misfit;
+
 /// What can go wrong while a model is trained or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -46,6 +48,14 @@ pub enum Error {
         path: PathBuf,
         /// What is missing or wrong.
         message: String,
+    },
+    /// A checkpoint whose keys or shapes are not the model's.
+    #[error("{}: {misfit}", path.display())]
+    Misfit {
+        /// The file or folder.
+        path: PathBuf,
+        /// What differs.
+        misfit: Box<Misfit>,
     },
     /// Another process trains in this run folder.
     #[error("{} is in use by another process", .0.display())]
@@ -120,7 +130,11 @@ impl Error {
             Self::Io { source, .. } if source.kind() == NotFound => 2,
             Self::Io { .. } => 75,
             Self::Diverged { .. } | Self::Logits => 1,
-            Self::Config { .. } | Self::Data { .. } | Self::Weights { .. } | Self::Changed { .. } => 2,
+            Self::Config { .. }
+            | Self::Data { .. }
+            | Self::Weights { .. }
+            | Self::Misfit { .. }
+            | Self::Changed { .. } => 2,
         }
     }
 
@@ -141,7 +155,7 @@ impl Error {
             Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
                 Some("free some space and run the same command again: it continues from the last checkpoint".into())
             }
-            Self::Io { .. } | Self::Weights { .. } | Self::Logits => None,
+            Self::Io { .. } | Self::Weights { .. } | Self::Misfit { .. } | Self::Logits => None,
         }
     }
 }

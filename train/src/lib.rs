@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`data`] | token shards in memory, batches as a pure function of the step |
 //! | [`gpt`], [`rudolph`], [`dalle`], [`image_gpt`] | the transformer and the models that are configurations of it |
-//! | [`model`], [`weights`] | any of them, and published checkpoints |
+//! | [`model`], [`weights`], [`presets`], [`convert`] | any of them, and published checkpoints in and out |
 //! | [`objective`], [`optim`], [`schedule`] | losses, AdamW and Muon, the learning rate |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
 //! | [`rudolph_task`], [`vqgan`] | what can be trained |
@@ -16,6 +16,7 @@
 pub mod bundle;
 pub mod caption;
 pub mod cli;
+pub mod convert;
 pub mod dalle;
 pub mod data;
 #[cfg(feature = "demo")]
@@ -30,6 +31,7 @@ pub mod model;
 pub mod objective;
 pub mod optim;
 pub mod parity;
+pub mod presets;
 pub mod rudolph;
 pub mod rudolph_task;
 pub mod run;

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::gpt::{Framed, Gpt};
 use crate::image_gpt::{ImageGpt, ImageGptConfig};
 use crate::rudolph::{Rudolph, RudolphConfig};
+use crate::weights::KeyNames;
 
 /// Which model it is: the key `kind` of `model.toml`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +116,27 @@ impl ModelConfig {
             Self::ImageGpt(config) => settings::to_toml(config),
         };
         Ok(format!("kind = \"{}\"\n{}", self.kind().name(), rest?))
+    }
+
+    /// Whose key names its checkpoints have.
+    pub const fn names(&self) -> KeyNames {
+        match self {
+            Self::Rudolph(_) => KeyNames::Rudolph,
+            Self::Dalle(_) => KeyNames::Rudalle,
+            Self::ImageGpt(_) => KeyNames::ImageGpt,
+        }
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key and the reason.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Self::Rudolph(config) => config.validate(),
+            Self::Dalle(config) => config.validate(),
+            Self::ImageGpt(config) => config.validate(),
+        }
     }
 
     /// The core's configuration.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Checkpoint, read, sha256};
+use super::{Checkpoint, read};
 use crate::{Error, Result};
 
 /// Names of weights in the order in which transformers and diffusers look for them.
@@ -21,21 +21,24 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-pub(super) fn open(dir: &Path) -> Result<Checkpoint> {
+/// How a file's identity is found.
+type Identity = fn(&Path) -> Result<String>;
+
+pub(super) fn open(dir: &Path, identity: Identity) -> Result<Checkpoint> {
     for name in WEIGHTS {
         let (file, index) = (dir.join(name), dir.join(format!("{name}.index.json")));
         if file.is_file() {
-            return Ok(Checkpoint { path: dir.to_owned(), ..Checkpoint::open(&file)? });
+            return Ok(Checkpoint { path: dir.to_owned(), ..Checkpoint::open_as(&file, identity)? });
         }
         if index.is_file() {
-            return sharded(dir, &index);
+            return sharded(dir, &index, identity);
         }
     }
     let why = format!("the folder holds none of {}, nor an index of one", WEIGHTS.join(", "));
     Err(Error::Checkpoint { path: dir.to_owned(), why })
 }
 
-fn sharded(dir: &Path, index: &Path) -> Result<Checkpoint> {
+fn sharded(dir: &Path, index: &Path, identity: Identity) -> Result<Checkpoint> {
     let fault = |why: String| Error::Checkpoint { path: index.to_owned(), why };
     let text = std::fs::read(index).map_err(Error::io(index))?;
     let Index { weight_map } = serde_json::from_slice(&text).map_err(|error| fault(error.to_string()))?;
@@ -48,7 +51,7 @@ fn sharded(dir: &Path, index: &Path) -> Result<Checkpoint> {
         let path = dir.join(name);
         let mut tensors = read(&path)?;
         tensors.retain(|key, _| weight_map.get(key) == Some(name));
-        parts.push(("", Checkpoint { sha256: sha256(&path)?, files: vec![path.clone()], path, tensors }));
+        parts.push(("", Checkpoint { sha256: identity(&path)?, files: vec![path.clone()], path, tensors }));
     }
     let joined = Checkpoint::joined(dir, parts);
     match weight_map.iter().find(|(key, _)| !joined.tensors.contains_key(*key)) {

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use burn::tensor::DType;
 use sha2::{Digest, Sha256};
 
+pub use values::narrow;
+
 use crate::{Error, Result};
 
 /// Why a file cannot be used, in words; the path is added outside.
@@ -58,11 +60,23 @@ impl Checkpoint {
     /// [`Error::Io`] for a file that cannot be read. [`Error::Checkpoint`] for one that is no checkpoint, is damaged or
     /// cut off, or whose pickle calls a function that no weights need, which is named and not executed.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_as(path, sha256)
+    }
+
+    /// The same without its identity, which takes a second for each gigabyte: [`Self::sha256`] is empty.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn open_unhashed(path: &Path) -> Result<Self> {
+        Self::open_as(path, |_| Ok(String::new()))
+    }
+
+    fn open_as(path: &Path, identity: fn(&Path) -> Result<String>) -> Result<Self> {
         if std::fs::metadata(path).map_err(Error::io(path))?.is_dir() {
-            return folder::open(path);
+            return folder::open(path, identity);
         }
-        let (tensors, sha256) = (read(path)?, sha256(path)?);
-        Ok(Self { path: path.to_owned(), files: vec![path.to_owned()], sha256, tensors })
+        let tensors = read(path)?;
+        Ok(Self { path: path.to_owned(), files: vec![path.to_owned()], sha256: identity(path)?, tensors })
     }
 
     /// One checkpoint of several, each under a prefix of its own (such as `encoder` and `decoder`). Its identity is the
@@ -123,9 +137,34 @@ impl Checkpoint {
     /// # Errors
     /// No tensor of that name, a damaged file, or a NaN or infinity in it.
     pub fn floats(&self, key: &str) -> Result<Vec<f32>> {
+        let (stored, bytes) = self.stored(key)?;
+        values::floats(&bytes, stored.dtype).map_err(|why| self.fault(format!("{key} {why}")))
+    }
+
+    /// A matrix's numbers as f32, column after column.
+    ///
+    /// # Errors
+    /// As for [`Self::floats`], and for a tensor that is no matrix.
+    pub fn columns(&self, key: &str) -> Result<Vec<f32>> {
+        let (stored, bytes) = self.stored(key)?;
+        let &[_, columns] = stored.shape.as_slice() else {
+            return Err(self.fault(format!("{key} of shape {:?} is no matrix", stored.shape)));
+        };
+        values::columns(&bytes, stored.dtype, columns).map_err(|why| self.fault(format!("{key} {why}")))
+    }
+
+    /// A tensor's numbers as they are stored: little-endian, in row-major order.
+    ///
+    /// # Errors
+    /// No tensor of that name, or a damaged file.
+    pub fn bytes(&self, key: &str) -> Result<Vec<u8>> {
+        Ok(self.stored(key)?.1)
+    }
+
+    fn stored(&self, key: &str) -> Result<(&Stored, Vec<u8>)> {
         let stored = self.tensors.get(key).ok_or_else(|| self.fault(format!("no tensor {key:?}")))?;
         let bytes = (stored.read)().map_err(|why| self.fault(format!("{key}: {why}")))?;
-        values::floats(&bytes, stored.dtype).map_err(|why| self.fault(format!("{key} {why}")))
+        Ok((stored, bytes))
     }
 
     /// An [`Error::Checkpoint`] of this file.

@@ -56,7 +56,10 @@ fn member(archive: &mut ZipArchive<File>, name: &str, largest: u64) -> Result<Ve
     if size > largest {
         return Err(format!("{name} in the archive has {size} bytes, more than the {largest} that are read"));
     }
+    // A block that claims more than the file has fails below.
     let mut bytes = Vec::new();
+    let likely = usize::try_from(size.min(entry.compressed_size())).unwrap_or(0);
+    bytes.try_reserve_exact(likely).map_err(|_| format!("{name} in the archive claims {size} bytes"))?;
     let read = entry.take(largest).read_to_end(&mut bytes);
     read.map_err(|error| format!("{name} in the archive is damaged: {error}"))?;
     Ok(bytes)
@@ -144,14 +147,14 @@ fn stored(views: BTreeMap<String, View>, blocks: Blocks) -> BTreeMap<String, Sto
     let blocks = Arc::new(blocks);
     let entry = |(name, view): (String, View)| {
         let (shape, dtype, blocks) = (view.shape.clone(), view.dtype, Arc::clone(&blocks));
-        let read = move || gather(&view, &blocks.read(&view.storage.key)?);
+        let read = move || gather(&view, blocks.read(&view.storage.key)?);
         (name, Stored { shape, dtype, read: Arc::new(read) })
     };
     views.into_iter().map(entry).collect()
 }
 
 /// A view's elements in row-major order.
-fn gather(view: &View, block: &[u8]) -> Result<Vec<u8>, Fault> {
+fn gather(view: &View, block: Vec<u8>) -> Result<Vec<u8>, Fault> {
     let width = view.dtype.size();
     let storage = &view.storage.key;
     let from = view.storage.offset.checked_add(view.offset).ok_or("an offset is too large")?;
@@ -165,6 +168,10 @@ fn gather(view: &View, block: &[u8]) -> Result<Vec<u8>, Fault> {
         block.get(start..start.checked_add(elements * width)?)
     };
     if contiguous(&view.shape, &view.strides) {
+        // The usual case: the block is the tensor.
+        if from == 0 && elements * width == block.len() {
+            return Ok(block);
+        }
         return bytes(from, elements).map(<[u8]>::to_vec).ok_or_else(cut_off);
     }
     let mut out = Vec::with_capacity(elements * width);

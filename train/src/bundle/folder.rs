@@ -36,10 +36,8 @@ impl Bundle {
     /// # Errors
     /// None of these, or a file in it that does not fit.
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        for dir in [path.to_owned(), path.join("model")] {
-            if dir.join(CONFIG).is_file() {
-                return Self::open_model(&dir, device);
-            }
+        if let Some(dir) = model_in(path) {
+            return Self::open_model(&dir, device);
         }
         if Folder::config_of(path).is_file() {
             return Self::open_checkpoint(path, device);
@@ -94,13 +92,46 @@ impl<M: TokenModel> Bundle<M> {
     /// A file cannot be read or written, or is no longer what was loaded: the model knows nothing of another codec.
     pub fn save(&self, sources: &Sources, dir: &Path) -> Result<()> {
         self.model.save_to(&dir.join(WEIGHTS))?;
-        atomic::write(dir.join(CONFIG), self.model.config_of().to_toml()?)?;
-        self.codec.save_to(dir)?;
-        match (&self.bpe, &sources.bpe) {
-            (Some(bpe), Some(source)) => words::save(bpe, source, dir),
-            _ => Ok(()),
-        }
+        let words = self.bpe.as_ref().zip(sources.bpe.as_deref());
+        save_beside_weights(&self.model.config_of(), Some(&self.codec), words, dir)
     }
+}
+
+/// Writes what lies beside the weights; the configuration last, as it makes the folder a model's.
+pub(crate) fn save_beside_weights(
+    config: &ModelConfig,
+    codec: Option<&Codec>,
+    words: Option<(&Bpe, &Path)>,
+    dir: &Path,
+) -> Result<()> {
+    codec.map_or(Ok(()), |codec| codec.save_to(dir))?;
+    words.map_or(Ok(()), |(bpe, source)| words::save(bpe, source, dir))?;
+    Ok(atomic::write(dir.join(CONFIG), config.to_toml()?)?)
+}
+
+/// The configuration in a model's folder.
+pub(crate) fn config_in(dir: &Path) -> PathBuf {
+    dir.join(CONFIG)
+}
+
+/// The weights in a model's folder.
+pub(crate) fn weights_in(dir: &Path) -> PathBuf {
+    dir.join(WEIGHTS)
+}
+
+/// Whether a folder is a model's.
+pub(crate) fn is_model(dir: &Path) -> bool {
+    config_in(dir).is_file()
+}
+
+/// The folder of the finished model: `path`, or `model` in a run folder.
+pub(crate) fn model_in(path: &Path) -> Option<PathBuf> {
+    [path.to_owned(), path.join("model")].into_iter().find(|dir| is_model(dir))
+}
+
+/// The codec and the vocabulary in a model's folder, as far as it has them.
+pub(crate) fn parts_in(dir: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
+    (codec_in(dir).ok(), words::file_in(dir).ok())
 }
 
 /// The codec in a model's folder: the one file or folder called `codec` that is not its configuration.

@@ -17,7 +17,8 @@ pub use crate::run::png;
 use crate::sampling::SamplingConfig;
 use crate::{Error, Result};
 pub use folder::Sources;
-pub(crate) use words::save_settings;
+pub(crate) use folder::{config_in, is_model, model_in, parts_in, save_beside_weights, weights_in};
+pub(crate) use words::{open as vocabulary_in, save_settings};
 
 /// A model with its codec and its vocabulary.
 pub struct Bundle<M = Model> {

@@ -21,7 +21,7 @@ struct TextConfig {
 }
 
 /// Opens the vocabulary in a model's folder.
-pub(super) fn open(dir: &Path) -> Result<Bpe> {
+pub(crate) fn open(dir: &Path) -> Result<Bpe> {
     with_settings(Bpe::load(file_in(dir)?)?, dir)
 }
 
@@ -49,7 +49,7 @@ pub(super) fn save(bpe: &Bpe, source: &Path, dir: &Path) -> Result<()> {
 }
 
 /// The one file called `bpe` or `bpe.*` that is not its settings.
-fn file_in(dir: &Path) -> Result<PathBuf> {
+pub(super) fn file_in(dir: &Path) -> Result<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();

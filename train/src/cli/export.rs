@@ -1,4 +1,4 @@
-//! `train export`: a run's codec as a file, and pictures beside their reconstructions.
+//! `train export`: a run's codec as a file, and pictures beside their reconstructions; a token model's weights.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,12 @@ use pipeline::progress::Progress;
 use tokenize::codec::Codec;
 use tokenize::pixels::square;
 
+use super::export_model;
 use super::start::run_config;
+use crate::convert::FileLayout;
 use crate::run::Kind;
 use crate::vqgan::{LeftOut, Loaded, Origin, Reconstructions, Summary, Trained, VqGanTask};
+use crate::weights::Precision;
 use crate::{Error, Result, device};
 
 #[derive(Args, Debug)]
@@ -20,25 +23,33 @@ use crate::{Error, Result, device};
   train export runs/vqgan --out codec.safetensors             the newest checkpoint, for `tokenize --codec`
   train export runs/vqgan --reconstructions rfid              the run's held-out pictures
   train export codec.safetensors --reconstructions rfid --pairs data/pairs --image-size 256
+  train export runs/rudolph --out rudolph.safetensors --dtype f16   a model, under the published key names
+  train export models/imagegpt --out igpt/ --layout huggingface     for transformers' from_pretrained
   python -m pytorch_fid rfid/original rfid/reconstruction     rFID; clean-fid takes the same folders
 
 A folder of reconstructions is continued where it was interrupted.")]
 pub(super) struct ExportArgs {
-    /// A run folder of a codec, or a codec
-    #[arg(value_name = "RUN|CODEC")]
-    source: PathBuf,
-    /// Write the run's codec here, with its configuration beside it (.toml)
-    #[arg(short, long, value_name = "CODEC.safetensors")]
-    out: Option<PathBuf>,
-    /// The checkpoint after so many steps; without it the newest
+    /// A run folder, a model folder, or a codec
+    #[arg(value_name = "RUN|MODEL|CODEC")]
+    pub(super) source: PathBuf,
+    /// Write the weights here, with their configuration (.toml) beside them; a model takes a folder, too
+    #[arg(short, long, value_name = "DIR|FILE.safetensors")]
+    pub(super) out: Option<PathBuf>,
+    /// The files of a model: `huggingface` is for ImageGPT in transformers
+    #[arg(long, value_name = "LAYOUT", requires = "out")]
+    pub(super) layout: Option<FileLayout>,
+    /// How a model's numbers are stored; without it as they are
+    #[arg(long, value_name = "DTYPE", requires = "out")]
+    pub(super) dtype: Option<Precision>,
+    /// A codec's checkpoint after so many steps; without it the newest
     #[arg(long, value_name = "N", requires = "out")]
-    step: Option<u64>,
-    /// Weights in 32 bits instead of 16
+    pub(super) step: Option<u64>,
+    /// A codec's weights in 32 bits instead of 16
     #[arg(long, requires = "out")]
-    full: bool,
+    pub(super) full: bool,
     /// Write originals and reconstructions into `original/` and `reconstruction/` of this folder
     #[arg(long, value_name = "DIR")]
-    reconstructions: Option<PathBuf>,
+    pub(super) reconstructions: Option<PathBuf>,
     /// Pair shards to reconstruct, all rows; without it the run's held-out pictures
     #[arg(long, value_name = "PAIRS", requires = "reconstructions")]
     pairs: Option<String>,
@@ -53,6 +64,12 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn export(args: &ExportArgs) -> Result<u8> {
+    if export_model::is_model(&args.source)? {
+        return export_model::run(args);
+    }
+    if args.layout.is_some() || args.dtype.is_some() {
+        return Err(Error::config("--layout, --dtype: only a model has these; a codec has --full"));
+    }
     if args.out.is_none() && args.reconstructions.is_none() {
         return Err(Error::config("nothing to export: give --out, --reconstructions or both"));
     }

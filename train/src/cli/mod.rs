@@ -1,6 +1,8 @@
 //! The command line of `train`: one file per group of subcommands, each turning flags into a library call.
 
+mod convert;
 mod export;
+mod export_model;
 mod generate;
 mod parity;
 mod show;
@@ -30,6 +32,7 @@ pub use start::train_task;
   train sample runs/rudolph --prompt \"рыжий котик\" --n 4 --out drawing.png
   train caption runs/rudolph picture.png
   train show runs/rudolph
+  train convert pytorch_model.bin --codec vqgan.ckpt --bpe bpe.model --out models/rudolph
 
 Exit codes: 0 done, 1 training diverged or parity failed, 2 usage or configuration, 75 try again, 130/143 interrupted"
 )]
@@ -59,7 +62,9 @@ enum Command {
     Sample(generate::SampleArgs),
     /// Put pictures into words
     Caption(generate::CaptionArgs),
-    /// Write a run's codec to a file, and pictures beside their reconstructions
+    /// Make a model folder of a published checkpoint
+    Convert(convert::ConvertArgs),
+    /// Write a model or a codec to a file, and pictures beside their reconstructions
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
     Show(show::ShowArgs),
@@ -78,9 +83,12 @@ impl Command {
         match self {
             Self::Sample(args) => Some(("sample", &args.common)),
             Self::Caption(args) => Some(("caption", &args.common)),
+            Self::Convert(args) => Some(("convert", &args.common)),
             Self::Export(args) => Some(("export", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
-            Self::Show(args) if args.path.is_dir() => Some(("show RUN", &args.common)),
+            Self::Show(args) if args.path.as_ref().is_none_or(|path| path.is_dir()) => {
+                Some(("show RUN", &args.common))
+            }
             Self::Resume(_) | Self::Show(_) | Self::Completions { .. } => None,
         }
     }
@@ -108,6 +116,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Some(Command::Resume(args)) => start::resume(&args),
         Some(Command::Sample(args)) => generate::sample(&args),
         Some(Command::Caption(args)) => generate::caption(&args),
+        Some(Command::Convert(args)) => convert::run(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Parity(args)) => parity::parity(&args),

@@ -8,6 +8,7 @@ use pipeline::settings;
 use serde_json::Value;
 
 use super::start::run_config;
+use crate::presets::PRESETS;
 use crate::rudolph_task::RudolphTask;
 use crate::run::{Checkpoints, Kind, Task};
 use crate::vqgan::VqGanTask;
@@ -16,19 +17,38 @@ use crate::{Error, Result};
 #[derive(Args, Debug)]
 pub(super) struct ShowArgs {
     /// A configuration file or a run folder
-    #[arg(value_name = "RUN|CONFIG.toml")]
-    pub(super) path: PathBuf,
+    #[arg(value_name = "RUN|CONFIG.toml", required_unless_present = "models")]
+    pub(super) path: Option<PathBuf>,
+    /// List the published models that `train convert --model` takes
+    #[arg(long, conflicts_with = "path")]
+    models: bool,
     #[command(flatten)]
     pub(super) common: Common,
 }
 
 pub(super) fn show(args: &ShowArgs) -> Result<u8> {
-    if args.path.is_dir() {
-        let config = run_config(&args.path)?;
-        let run = Standing::read(&args.path)?;
-        print(&if args.common.json { run.json(&config)? } else { run.text(&args.path) })?;
+    let Some(path) = &args.path else { return models(args.common.json) };
+    if path.is_dir() {
+        let config = run_config(path)?;
+        let run = Standing::read(path)?;
+        print(&if args.common.json { run.json(&config)? } else { run.text(path) })?;
     } else {
-        print(effective(&args.path, &args.common)?.trim_end())?;
+        print(effective(path, &args.common)?.trim_end())?;
+    }
+    Ok(0)
+}
+
+/// The presets, one line each.
+fn models(json: bool) -> Result<u8> {
+    let width = PRESETS.iter().map(|preset| preset.name.len()).max().unwrap_or_default();
+    for preset in &PRESETS {
+        let (name, about) = (preset.name, preset.about());
+        if json {
+            let record = serde_json::json!({"type": "preset", "version": 1, "name": name, "about": about});
+            print(&record.to_string())?;
+        } else {
+            print(&format!("{name:width$}  {about}"))?;
+        }
     }
     Ok(0)
 }
