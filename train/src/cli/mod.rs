@@ -1,10 +1,15 @@
 //! The command line of `train`: one file per group of subcommands, each turning flags into a library call.
 
+mod answer;
+mod caption;
+mod classify;
 mod export;
 mod generate;
 mod parity;
 mod show;
+mod speech;
 mod start;
+mod write;
 
 use std::path::PathBuf;
 
@@ -29,6 +34,7 @@ pub use start::train_task;
   train resume runs/rudolph
   train sample runs/rudolph --prompt \"рыжий котик\" --n 4 --out drawing.png
   train caption runs/rudolph picture.png
+  train classify runs/rudolph picture.png --class cat --class dog
   train show runs/rudolph
 
 Exit codes: 0 done, 1 training diverged or parity failed, 2 usage or configuration, 75 try again, 130/143 interrupted"
@@ -58,7 +64,13 @@ enum Command {
     /// Draw pictures from words
     Sample(generate::SampleArgs),
     /// Put pictures into words
-    Caption(generate::CaptionArgs),
+    Caption(caption::CaptionArgs),
+    /// Choose among classes for pictures
+    Classify(classify::ClassifyArgs),
+    /// Answer questions about pictures and texts
+    Answer(answer::AnswerArgs),
+    /// Continue texts
+    Write(write::WriteArgs),
     /// Write a run's codec to a file, and pictures beside their reconstructions
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
@@ -78,6 +90,9 @@ impl Command {
         match self {
             Self::Sample(args) => Some(("sample", &args.common)),
             Self::Caption(args) => Some(("caption", &args.common)),
+            Self::Classify(args) => Some(("classify", &args.common)),
+            Self::Answer(args) => Some(("answer", &args.common)),
+            Self::Write(args) => Some(("write", &args.common)),
             Self::Export(args) => Some(("export", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
             Self::Show(args) if args.path.is_dir() => Some(("show RUN", &args.common)),
@@ -107,7 +122,10 @@ pub fn run(cli: Cli) -> Result<u8> {
         None => start::start(cli.start.config.as_deref(), &cli.start.how, &cli.start.common),
         Some(Command::Resume(args)) => start::resume(&args),
         Some(Command::Sample(args)) => generate::sample(&args),
-        Some(Command::Caption(args)) => generate::caption(&args),
+        Some(Command::Caption(args)) => caption::caption(&args),
+        Some(Command::Classify(args)) => classify::classify(&args),
+        Some(Command::Answer(args)) => answer::answer(&args),
+        Some(Command::Write(args)) => write::write(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Parity(args)) => parity::parity(&args),
