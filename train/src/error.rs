@@ -81,6 +81,12 @@ pub enum Error {
     /// A model that puts out NaN while it samples.
     #[error("the model's logits are NaN: its weights hold numbers that are not finite")]
     Logits,
+    /// The same where it is known at what.
+    #[error("{what}: the model's logits are NaN: its weights hold numbers that are not finite")]
+    NotFinite {
+        /// The step, the text or the picture.
+        what: String,
+    },
 }
 
 /// Result with this crate's [`Error`].
@@ -129,7 +135,7 @@ impl Error {
             Self::Locked(_) => 75,
             Self::Io { source, .. } if source.kind() == NotFound => 2,
             Self::Io { .. } => 75,
-            Self::Diverged { .. } | Self::Logits => 1,
+            Self::Diverged { .. } | Self::Logits | Self::NotFinite { .. } => 1,
             Self::Config { .. }
             | Self::Data { .. }
             | Self::Weights { .. }
@@ -155,7 +161,11 @@ impl Error {
             Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
                 Some("free some space and run the same command again: it continues from the last checkpoint".into())
             }
-            Self::Io { .. } | Self::Weights { .. } | Self::Misfit { .. } | Self::Logits => None,
+            Self::Io { .. }
+            | Self::Weights { .. }
+            | Self::Misfit { .. }
+            | Self::Logits
+            | Self::NotFinite { .. } => None,
         }
     }
 }

@@ -10,11 +10,11 @@
 //! | [`objective`], [`optim`], [`schedule`] | losses, AdamW and Muon, the learning rate |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
 //! | [`rudolph_task`], [`vqgan`] | what can be trained |
-//! | [`sampling`], [`draw`], [`caption`], [`bundle`] | what a trained model is for |
+//! | [`sampling`], [`draw`], [`words`], [`classify`], [`bundle`] | what a trained model is for |
 //! | [`device`], [`cli`] | where it runs, and the command line |
 
 pub mod bundle;
-pub mod caption;
+pub mod classify;
 pub mod cli;
 pub mod convert;
 pub mod dalle;
@@ -40,5 +40,6 @@ pub mod schedule;
 pub mod score;
 pub mod vqgan;
 pub mod weights;
+pub mod words;
 
 pub use error::{Error, Result};

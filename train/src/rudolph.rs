@@ -103,6 +103,11 @@ pub struct TaskTokens {
     pub left_text_to_text: u32,
     /// `<RT_I2T>`: image to text.
     pub right_image_to_text: u32,
+    /// `<LT_TQA>`: a question, as in the published fine-tuning of the 2.7B model; a model with fewer special tokens has
+    /// none.
+    pub left_question: u32,
+    /// `<RT_TQA>`: its answer.
+    pub right_answer: u32,
 }
 
 impl Default for TaskTokens {
@@ -115,6 +120,8 @@ impl Default for TaskTokens {
             left_image_to_text: 3,
             left_text_to_text: 4,
             right_image_to_text: 5,
+            left_question: 6,
+            right_answer: 7,
         }
     }
 }

@@ -3,9 +3,11 @@
 //! Source: `rudolph/api.py` (`ce_to_ppl`, `self_reranking_by_text`, `self_reranking_by_image`, `zs_clf`). Their
 //! perplexity is the mean of `exp(loss)` over positions, not the exponential of the mean loss.
 
+use std::ops::Range;
+
 use burn::tensor::{Int, Tensor};
 
-use crate::gpt::{Batch, Vocabulary};
+use crate::gpt::{Batch, Gpt, Vocabulary};
 use crate::objective::{LossLayout, linear_cross_entropy};
 use crate::rudolph::Rudolph;
 
@@ -29,21 +31,31 @@ pub fn perplexities(model: &Rudolph, batch: &Batch) -> Perplexities {
     let image = from..from + config.image_vocab;
     // The published image logits never learned the first code.
     let first = usize::from(config.loss_layout == LossLayout::V3);
-    let of = |ids: &Option<Tensor<2, Int>>, start: usize, skip: usize, columns: std::ops::Range<usize>| {
+    let of = |ids: &Option<Tensor<2, Int>>, start: usize, skip: usize, columns: Range<usize>| {
         let Some(ids) = ids.as_ref().filter(|ids| ids.dims()[1] > skip) else { return Vec::new() };
-        let [b, n] = ids.dims();
-        let [_, _, d] = hidden.dims();
-        let targets = ids.clone().narrow(1, skip, n - skip);
-        let said = hidden.clone().narrow(1, start + skip - 1, n - skip).reshape([b * (n - skip), d]);
-        let (weight, bias) = model.gpt.head(columns);
-        let nll = linear_cross_entropy(said, weight, bias, targets.clone().reshape([b * (n - skip)]));
-        mean_exponential(nll.reshape([b, n - skip]), targets, start != config.left)
+        let n = ids.dims()[1] - skip;
+        let said = hidden.clone().narrow(1, start + skip - 1, n);
+        of_targets(&model.gpt, said, ids.clone().narrow(1, skip, n), columns, start != config.left)
     };
     Perplexities {
         left: of(&batch.left, 0, 1, text.clone()),
         image: of(&batch.image, config.left, first, image),
         right: of(&batch.right, config.left + config.grid * config.grid, 1, text),
     }
+}
+
+/// One perplexity per row of targets `[b, n]` under what the head's norm put out before each: `[b, n, d]`.
+pub(crate) fn of_targets(
+    gpt: &Gpt,
+    said: Tensor<3>,
+    targets: Tensor<2, Int>,
+    columns: Range<usize>,
+    skip_pads: bool,
+) -> Vec<f32> {
+    let [b, n, d] = said.dims();
+    let (weight, bias) = gpt.head(columns);
+    let nll = linear_cross_entropy(said.reshape([b * n, d]), weight, bias, targets.clone().reshape([b * n]));
+    mean_exponential(nll.reshape([b, n]), targets, skip_pads)
 }
 
 /// Mean of `exp(nll)` per row, over all targets or over those that are no pads.
@@ -56,12 +68,14 @@ fn mean_exponential(nll: Tensor<2>, targets: Tensor<2, Int>, skip_pads: bool) ->
 /// Ranks candidates by two perplexities: 0 is the best there could be, the lowest sum wins.
 ///
 /// Each is shifted to begin at 0 and divided by its median; the first counts `weight`, the second the rest. ruDOLPH
-/// uses 0.95 on the text for images of a text, and 0.05 for texts of an image.
+/// uses 0.95 on the text for images of a text, and 0.05 for texts of an image. The best is 0 also where all are equal,
+/// as a single one is, which the published code gives NaN.
 pub fn rerank(text: &[f32], image: &[f32], weight: f32) -> Vec<f32> {
     let relative = |values: &[f32]| {
         let min = values.iter().copied().fold(f32::INFINITY, f32::min);
         let spread = median(values) - min;
-        values.iter().map(|value| (value - min) / spread).collect::<Vec<_>>()
+        let share = |value: &f32| if *value == min { 0.0 } else { (value - min) / spread };
+        values.iter().map(share).collect::<Vec<_>>()
     };
     let both = relative(text).into_iter().zip(relative(image));
     both.map(|(text, image)| text * weight + image * (1.0 - weight)).collect()
@@ -94,6 +108,8 @@ mod tests {
         let scores = rerank(&[9.0, 3.0, 5.0], &[4.0, 4.5, 8.0], 0.95);
         assert!(scores[1] < scores[2] && scores[2] < scores[0], "{scores:?}");
         assert_eq!(median(&[1.0, 9.0, 2.0, 4.0]), 3.0);
+        assert_eq!(rerank(&[9.0], &[4.0], 0.05), [0.0]);
+        assert_eq!(rerank(&[], &[], 0.05), [0.0; 0]);
     }
 
     #[test]

@@ -91,6 +91,16 @@ impl Column {
         Self { name: name.into(), kind: DataType::Utf8 }
     }
 
+    /// A column of integers with a sign.
+    pub fn int(name: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: DataType::Int64 }
+    }
+
+    /// A column of numbers with a fraction.
+    pub fn float(name: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: DataType::Float64 }
+    }
+
     /// A column like `field`, in the plainest spelling of its type: `LargeUtf8` and dictionaries of strings become `Utf8`.
     ///
     /// # Errors

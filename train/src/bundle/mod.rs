@@ -1,15 +1,15 @@
 //! A model with everything that it needs to draw and to caption: its codec and its vocabulary.
 //!
-//! Here is what can be done with it; `folder` reads and writes it.
+//! Here is how it draws, in `says` what it says; `folder` reads and writes it.
 
 mod folder;
+mod says;
 mod words;
 
 use pipeline::picture::Picture;
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
-use crate::caption::{Captioning, Templates, caption};
 use crate::draw::{Drawing, draw};
 use crate::model::{Model, TokenModel};
 use crate::rudolph::Rudolph;
@@ -18,6 +18,7 @@ use crate::sampling::SamplingConfig;
 use crate::{Error, Result};
 pub use folder::Sources;
 pub(crate) use folder::{config_in, is_model, model_in, parts_in, save_beside_weights, weights_in};
+pub use says::{Candidate, Classes};
 pub(crate) use words::{open as vocabulary_in, save_settings};
 
 /// A model with its codec and its vocabulary.
@@ -100,35 +101,6 @@ impl<M: TokenModel> Bundle<M> {
     }
 }
 
-impl Bundle<Rudolph> {
-    /// Captions pictures of the model's image size.
-    ///
-    /// # Errors
-    /// A picture of another size, or a sampling setting that is not valid.
-    pub fn caption(&self, pictures: &[Picture], how: &Sampling) -> Result<Vec<String>> {
-        self.caption_with(pictures, how, &mut |_| ())
-    }
-
-    /// The same; `on_step` gets the captions finished so far.
-    ///
-    /// # Errors
-    /// As for [`Bundle::caption`].
-    pub fn caption_with(
-        &self,
-        pictures: &[Picture],
-        how: &Sampling,
-        on_step: &mut dyn FnMut(usize),
-    ) -> Result<Vec<String>> {
-        let mut codes = Vec::with_capacity(pictures.len());
-        for pictures in pictures.chunks(how.batch.max(1)) {
-            codes.extend(self.codec.encode(pictures)?);
-        }
-        let images = Captioning::of_images(codes.iter().map(Vec::as_slice));
-        let ids = caption(&self.model, &images, &Templates::default(), &how.config, how.batch, on_step)?;
-        Ok(ids.iter().map(|ids| self.text(ids)).collect())
-    }
-}
-
 /// How samples are drawn, and how many at a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
@@ -136,24 +108,4 @@ pub struct Sampling {
     pub config: SamplingConfig,
     /// Samples computed together.
     pub batch: usize,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::folder::tests::bundle;
-    use super::*;
-
-    #[test]
-    fn pictures_are_captioned_a_batch_at_a_time() {
-        let dir = tempfile::tempdir().unwrap();
-        let (bundle, _) = bundle(dir.path());
-        let pictures = [0, 90, 200].map(|red| Picture::filled(32, 32, [red, 50, 90]));
-        let steps = |batch| {
-            let (how, mut steps) = (Sampling { config: SamplingConfig::text(), batch }, Vec::new());
-            let captions = bundle.caption_with(&pictures, &how, &mut |done| steps.push(done)).unwrap();
-            assert_eq!(captions.len(), 3);
-            steps
-        };
-        assert_eq!([steps(2), steps(9), steps(0)], [vec![2, 3], vec![3], vec![1, 2, 3]]);
-    }
 }

@@ -1,12 +1,17 @@
 //! The command line of `train`: one file per group of subcommands, each turning flags into a library call.
 
+mod answer;
+mod caption;
+mod classify;
 mod convert;
 mod export;
 mod export_model;
 mod generate;
 mod parity;
 mod show;
+mod speech;
 mod start;
+mod write;
 
 use std::path::PathBuf;
 
@@ -31,6 +36,7 @@ pub use start::train_task;
   train resume runs/rudolph
   train sample runs/rudolph --prompt \"рыжий котик\" --n 4 --out drawing.png
   train caption runs/rudolph picture.png
+  train classify runs/rudolph picture.png --class cat --class dog
   train show runs/rudolph
   train convert pytorch_model.bin --codec vqgan.ckpt --bpe bpe.model --out models/rudolph
 
@@ -61,7 +67,13 @@ enum Command {
     /// Draw pictures from words
     Sample(generate::SampleArgs),
     /// Put pictures into words
-    Caption(generate::CaptionArgs),
+    Caption(caption::CaptionArgs),
+    /// Choose among classes for pictures
+    Classify(classify::ClassifyArgs),
+    /// Answer questions about pictures and texts
+    Answer(answer::AnswerArgs),
+    /// Continue texts
+    Write(write::WriteArgs),
     /// Make a model folder of a published checkpoint
     Convert(convert::ConvertArgs),
     /// Write a model or a codec to a file, and pictures beside their reconstructions
@@ -84,6 +96,9 @@ impl Command {
             Self::Sample(args) => Some(("sample", &args.common)),
             Self::Caption(args) => Some(("caption", &args.common)),
             Self::Convert(args) => Some(("convert", &args.common)),
+            Self::Classify(args) => Some(("classify", &args.common)),
+            Self::Answer(args) => Some(("answer", &args.common)),
+            Self::Write(args) => Some(("write", &args.common)),
             Self::Export(args) => Some(("export", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
             Self::Show(args) if args.path.as_ref().is_none_or(|path| path.is_dir()) => {
@@ -115,8 +130,11 @@ pub fn run(cli: Cli) -> Result<u8> {
         None => start::start(cli.start.config.as_deref(), &cli.start.how, &cli.start.common),
         Some(Command::Resume(args)) => start::resume(&args),
         Some(Command::Sample(args)) => generate::sample(&args),
-        Some(Command::Caption(args)) => generate::caption(&args),
         Some(Command::Convert(args)) => convert::run(&args),
+        Some(Command::Caption(args)) => caption::caption(&args),
+        Some(Command::Classify(args)) => classify::classify(&args),
+        Some(Command::Answer(args)) => answer::answer(&args),
+        Some(Command::Write(args)) => write::write(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Parity(args)) => parity::parity(&args),

@@ -1,6 +1,6 @@
 //! Keys and values of the positions already seen, in buffers made once for a whole sequence.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::config::GptConfig;
 
@@ -53,6 +53,25 @@ impl Cache {
     /// Whether nothing has been seen.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The caches of some rows of the batch; a row that comes several times is continued in several ways.
+    #[must_use]
+    pub fn select(self, rows: &[usize]) -> Self {
+        let batch = self.layers.first().map_or(0, |layer| layer.keys.dims()[0]);
+        if rows.iter().copied().eq(0..batch) {
+            return self;
+        }
+        let layer = |layer: LayerCache| {
+            let rows: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+            let rows = Tensor::<1, Int>::from_data(rows.as_slice(), &layer.keys.device());
+            LayerCache {
+                keys: layer.keys.select(0, rows.clone()),
+                values: layer.values.select(0, rows),
+                len: layer.len,
+            }
+        };
+        Self { layers: self.layers.into_iter().map(layer).collect() }
     }
 
     /// Forgets everything after the first `len` positions, which other continuations may then share.

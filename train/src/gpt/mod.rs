@@ -149,6 +149,20 @@ impl Gpt {
         embed_text(self.text_embeddings.as_ref()?, self.l_text_pos_embeddings.as_ref()?, ids, 0)
     }
 
+    /// Vectors of left-text ids `from..from + n`, behind those that a cache has seen: `[b, n]` → `[b, n, d]`.
+    pub fn continue_left(&self, left: Tensor<2, Int>, from: usize) -> Option<Tensor<3>> {
+        if from == 0 {
+            return self.embed_left(left);
+        }
+        let n = left.dims()[1];
+        let first = self.config.left_pad(from) as i64;
+        let pads = Tensor::arange(first..first + n as i64, &left.device()).unsqueeze::<2>();
+        let is_pad = left.clone().equal_scalar(0);
+        let position = from + usize::from(self.config.start == Start::Text);
+        let ids = left.mask_where(is_pad, pads);
+        embed_text(self.text_embeddings.as_ref()?, self.l_text_pos_embeddings.as_ref()?, ids, position)
+    }
+
     /// The vector of the start token before an image, `batch` times: `[b, 1, d]`; `None` where there is no such token.
     pub fn embed_start(&self, batch: usize) -> Option<Tensor<3>> {
         let id = self.config.total_image() as i64;

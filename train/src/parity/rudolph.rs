@@ -6,13 +6,14 @@ use tokenize::parity::{Case, Comparison, Outputs, compare};
 use super::core::{self, GREEDY};
 use super::{checked, integers, reals, scalar};
 use crate::Result;
-use crate::caption::{Captioning, Templates, caption};
+use crate::classify::{Classified, classify_images};
 use crate::draw::{Drawing, draw};
 use crate::gpt::{Batch, MaskKind, ids};
 use crate::objective::{LossLayout, LossWeights, Losses, losses};
 use crate::rudolph::{Rudolph, RudolphConfig};
-use crate::score::{classify, perplexities, rerank};
+use crate::score::{perplexities, rerank};
 use crate::weights::KeyNames;
+use crate::words::{Captioning, Templates, TokenPair, caption, rank_by_image, write};
 
 pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
     let config = config(case)?;
@@ -66,13 +67,29 @@ fn generate(case: &Case, model: &Rudolph, sequences: &[Vec<i64>], outputs: &mut 
     // The stored ids end before the last one drawn.
     let whole = before.chain(found[0].iter().map(|&id| i64::from(id))).take(stored.len()).collect::<Vec<_>>();
     outputs.insert("caption_ids".to_owned(), integers(&whole));
+    if case.tensors().contains_key("text_ids") {
+        outputs.insert("text_ids".to_owned(), integers(&continued(case, model)?));
+    }
     Ok(())
+}
+
+/// A greedy continuation of the stored text's beginning, with BOS and task token.
+fn continued(case: &Case, model: &Rudolph) -> Result<Vec<i64>> {
+    let config = model.config();
+    let stored = case.integers("text_ids")?.1;
+    let size = checked::number(case, "/expected/text_template_size", stored.len())?;
+    let prompt = bare(config, &stored[..size]);
+    let found = write(model, &[prompt], 1, &GREEDY, 1, &mut |_| ())?;
+    let token = TokenPair::text(config).left.map(i64::from);
+    let words = found[0][0].iter().map(|&id| i64::from(id));
+    Ok([2].into_iter().chain(token).chain(words).take(stored.len()).collect())
 }
 
 /// The text of a framed segment: without BOS, task token, EOS and pads.
 fn bare(config: &RudolphConfig, framed: &[i64]) -> Vec<u32> {
-    let kept = |id: &&i64| **id > 3 && **id < config.text_vocab as i64;
-    framed.iter().filter(kept).map(|&id| id as u32).collect()
+    let from = 1 + usize::from(config.text_special > 0);
+    let words = framed.iter().skip(from).take_while(|id| !matches!(id, 0 | 3));
+    words.filter(|id| **id < config.text_vocab as i64).map(|&id| id as u32).collect()
 }
 
 fn image_codes(config: &RudolphConfig, sequence: &[i64]) -> Vec<u16> {
@@ -87,26 +104,47 @@ fn score(case: &Case, model: &Rudolph, outputs: &mut Outputs) -> Result<()> {
     outputs.insert("rerank_by_text.ppl_text".to_owned(), reals(&found.right));
     outputs.insert("rerank_by_text.ppl_image".to_owned(), reals(&found.image));
 
-    let found = perplexities(model, &stored(case, model, "rerank_by_image")?);
-    let scores = rerank(&found.left, &found.image, 0.05);
-    outputs.insert("rerank_by_image.scores".to_owned(), reals(&scores));
-    outputs.insert("rerank_by_image.ppl_text".to_owned(), reals(&found.left));
-    outputs.insert("rerank_by_image.ppl_image".to_owned(), reals(&found.image));
-
-    let found = perplexities(model, &stored(case, model, "zero_shot")?);
-    outputs.insert("zero_shot.scores".to_owned(), reals(&classify(&found.right)));
-    outputs.insert("zero_shot.ppl_text".to_owned(), reals(&found.right));
+    let (texts, codes) =
+        (part(case, model, "rerank_by_image", "left_ids")?, codes(case, model, "rerank_by_image")?);
+    for found in rank_by_image(model, &[(codes.as_slice(), texts.as_slice())], texts.len(), &mut |_| ())? {
+        outputs.insert("rerank_by_image.scores".to_owned(), reals(&found.scores));
+        outputs.insert("rerank_by_image.ppl_text".to_owned(), reals(&found.text));
+        outputs.insert("rerank_by_image.ppl_image".to_owned(), reals(&found.image));
+    }
+    let found = zero_shot(case, model)?;
+    outputs.insert("zero_shot.scores".to_owned(), reals(&found.scores));
+    outputs.insert("zero_shot.ppl_text".to_owned(), reals(&found.perplexities));
     Ok(())
+}
+
+/// The one image of the zero-shot case among its classes.
+fn zero_shot(case: &Case, model: &Rudolph) -> Result<Classified> {
+    let classes = part(case, model, "zero_shot", "right_ids")?;
+    let left = part(case, model, "zero_shot", "left_ids")?.swap_remove(0);
+    let codes = codes(case, model, "zero_shot")?;
+    let mut found = classify_images(model, &[&codes], &classes, &left, classes.len(), &mut |_| ())?;
+    Ok(found.swap_remove(0))
+}
+
+/// The bare texts of `NAME.WHAT`.
+fn part(case: &Case, model: &Rudolph, name: &str, what: &str) -> Result<Vec<Vec<u32>>> {
+    let config = model.config();
+    let length = if what == "left_ids" { config.left } else { config.right };
+    let rows =
+        checked::rows(case, &format!("{name}.{what}"), length, config.text_vocab + config.text_special)?;
+    Ok(rows.iter().map(|row| bare(config, row)).collect())
+}
+
+/// The one image of `NAME.codes`.
+fn codes(case: &Case, model: &Rudolph, name: &str) -> Result<Vec<u16>> {
+    let config = model.config();
+    let rows = checked::rows(case, &format!("{name}.codes"), config.grid * config.grid, config.image_vocab)?;
+    Ok(rows[0].iter().map(|&code| code as u16).collect())
 }
 
 /// The label of the zero-shot case.
 fn label(case: &Case, model: &Rudolph) -> Result<Comparison> {
-    let scores = classify(&perplexities(model, &stored(case, model, "zero_shot")?).right);
-    let found = scores
-        .iter()
-        .enumerate()
-        .min_by(|a, b| a.1.total_cmp(b.1))
-        .map_or(f64::NAN, |(index, _)| index as f64);
+    let found = zero_shot(case, model)?.label as f64;
     Ok(scalar(case, "zero_shot.label", found, case.config("/expected/zero_shot/label")?))
 }
 
