@@ -135,11 +135,11 @@ fn guess(file: &Checkpoint, path: &Path) -> Result<(ModelConfig, String)> {
 /// The one that is meant: the only one, one of several that are the same, or the one that the file's or its folder's name
 /// speaks of.
 fn choose<'a>(fitting: &'a [(Preset, ModelConfig)], path: &Path) -> Option<&'a (Preset, ModelConfig)> {
-    let parent = path.parent().and_then(Path::file_name).unwrap_or_default();
-    let told =
-        format!("{}/{}", parent.display(), path.file_name().unwrap_or_default().display()).to_lowercase();
+    let names = [path.parent().and_then(Path::file_name), path.file_name()];
+    let told = names.map(|name| name.unwrap_or_default().to_string_lossy().to_lowercase()).join("/");
+    let words: Vec<&str> = told.split(|letter: char| !letter.is_alphanumeric()).collect();
     let spoken = |(preset, _): &&(Preset, ModelConfig)| {
-        preset.name.rsplit('-').next().is_some_and(|variant| told.contains(variant))
+        preset.name.rsplit('-').next().is_some_and(|variant| words.contains(&variant))
     };
     let of: Vec<_> = fitting.iter().filter(spoken).collect();
     let of = if of.is_empty() { fitting.iter().collect() } else { of };

@@ -26,7 +26,8 @@ pub use write::{Precision, copy, save, save_as};
 mod tests {
     use super::*;
     use crate::gpt::GptConfig;
-    use burn::tensor::Device;
+    use burn::module::{Module, ModuleVisitor, Param};
+    use burn::tensor::{Device, Tensor};
 
     fn config() -> GptConfig {
         GptConfig {
@@ -53,6 +54,35 @@ mod tests {
         let other = load(config().init(&device), &a, KeyNames::Rudolph).unwrap();
         save(&other, &b, KeyNames::Rudolph, &[("format", "test")]).unwrap();
         assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+    }
+
+    #[test]
+    fn a_file_written_in_parts_is_the_file_that_the_formats_library_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.safetensors");
+        save(&config().init(&Device::flex()), &path, KeyNames::Rudolph, &[("format", "pt")]).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let about = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
+        assert_eq!(safetensors::serialize(file.tensors(), Some(about)).unwrap(), bytes);
+    }
+
+    #[test]
+    fn what_a_model_wants_is_found_without_a_number() {
+        struct Initialized(Vec<bool>);
+        impl ModuleVisitor for Initialized {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if D == 2 {
+                    self.0.push(param.is_initialized());
+                }
+            }
+        }
+        let model = config().init(&Device::flex());
+        let wanted = parameters(&model, KeyNames::Rudolph);
+        let matrices = wanted.iter().filter(|one| one.shape.len() == 2).count();
+        let mut initialized = Initialized(Vec::new());
+        model.visit(&mut initialized);
+        assert_eq!(initialized.0, vec![false; matrices]);
     }
 
     #[test]
