@@ -17,6 +17,7 @@ pub use crate::run::png;
 use crate::sampling::SamplingConfig;
 use crate::{Error, Result};
 pub use folder::Sources;
+pub(crate) use folder::model_files;
 pub(crate) use words::save_settings;
 
 /// A model with its codec and its vocabulary.

@@ -8,8 +8,8 @@ use pipeline::settings;
 use serde_json::Value;
 
 use super::start::run_config;
-use crate::rudolph_task::RudolphTask;
 use crate::run::{Checkpoints, Kind, Task};
+use crate::token_task::{DalleTask, RudolphTask};
 use crate::vqgan::VqGanTask;
 use crate::{Error, Result};
 
@@ -36,7 +36,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8> {
 /// The configuration with every default written out, as TOML or as a line of JSON.
 fn effective(path: &Path, common: &Common) -> Result<String> {
     fn written<T: Task>(path: &Path, common: &Common) -> Result<String> {
-        let task: T = settings::load(Some(path), &common.sets)?;
+        let task = settings::load::<T>(Some(path), &common.sets)?.complete()?;
         if !common.json {
             return Ok(settings::to_toml(&task)?);
         }
@@ -46,6 +46,7 @@ fn effective(path: &Path, common: &Common) -> Result<String> {
     }
     match Kind::of(path)? {
         Kind::Rudolph => written::<RudolphTask>(path, common),
+        Kind::Dalle => written::<DalleTask>(path, common),
         Kind::Vqgan => written::<VqGanTask>(path, common),
     }
 }
