@@ -161,13 +161,21 @@ mod tests {
         };
         // torch 2.15: OneCycleLR(Adam, max_lr, total_steps=20, final_div_factor=500), and 10 steps with all defaults.
         let notebooks = rates(OneCycle { final_div_factor: 500.0, ..OneCycle::default() }, 20);
-        near(&notebooks[..4], &[0.04, 0.131_671_842_700_025_2, 0.371_671_842_700_025_2, 0.668_328_157_299_974_7]);
+        near(
+            &notebooks[..4],
+            &[0.04, 0.131_671_842_700_025_2, 0.371_671_842_700_025_2, 0.668_328_157_299_974_7],
+        );
         near(&notebooks[5..8], &[1.0, 0.987_464_958_974_424_5, 0.950_488_395_196_493_4]);
         near(&notebooks[18..], &[0.012_615_041_025_575_464, 8e-5]);
         let defaults = rates(OneCycle::default(), 10);
         near(&defaults[..4], &[0.04, 0.52, 1.0, 0.950_484_632_013_473_7]);
         near(&defaults[9..], &[4e-6]);
-        assert!(rates(OneCycle::default(), 1).iter().chain(&rates(OneCycle::default(), 2)).all(|rate| rate.is_finite()));
+        assert!(
+            rates(OneCycle::default(), 1)
+                .iter()
+                .chain(&rates(OneCycle::default(), 2))
+                .all(|rate| rate.is_finite())
+        );
     }
 
     #[test]

@@ -144,8 +144,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::bundle::Sampling;
-    use crate::rudolph::tests::{model, tiny};
     use crate::rudolph::Rudolph;
+    use crate::rudolph::tests::{model, tiny};
     use crate::sampling::SamplingConfig;
 
     /// A bundle whose codec is a checkpoint of taming's, and the files that it was made from.

@@ -126,8 +126,7 @@ fn columns_exist(shard: &Path, reader: &TokenReader, filter: &Where, texts: &[Te
     for (column, purpose) in wanted {
         if !names.contains(&column) {
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            let error =
-                Error::data(shard, format!("no column `{column}` {purpose}; extra columns: {known}"));
+            let error = Error::data(shard, format!("no column `{column}` {purpose}; extra columns: {known}"));
             let cure = format!("pass it through with `tokenize shards --columns {column}`");
             return Err(if purpose == "for a text" { error.with_hint(cure) } else { error });
         }
@@ -165,12 +164,14 @@ mod tests {
         let templates = [Template::new("a {question}").unwrap()];
         let expected = Expected { grid: 2, codebook_size: 16, vocab_size: 50, ..Expected::default() };
         let written = Texts { templates: &templates, bpe: Some(&bpe) };
-        let tokens =
-            Tokens::load_with(&[&texts, &images], &Where::default(), &expected, &written).unwrap();
+        let tokens = Tokens::load_with(&[&texts, &images], &Where::default(), &expected, &written).unwrap();
         assert_eq!((tokens.meta().grid, tokens.len(), tokens.images().len()), (2, 3, 1));
         assert_eq!((tokens.text(0), tokens.has_text(1)), (&[6, 7][..], false));
         let ids = bpe.encode("a RED cat");
-        assert_eq!((0..3).map(|row| tokens.written(row, 0)).collect::<Vec<_>>(), [None, Some(&ids[..]), None]);
+        assert_eq!(
+            (0..3).map(|row| tokens.written(row, 0)).collect::<Vec<_>>(),
+            [None, Some(&ids[..]), None]
+        );
         assert_eq!(tokens.codes(2), Some(&[1; 4][..]));
 
         let load = |path: &Path, templates: &[Template]| {

@@ -152,7 +152,10 @@ mod tests {
     fn what_is_the_same_for_every_row_and_what_lies_in_the_shard_are_told_apart() {
         let template = |source| Template::new(source).unwrap();
         assert!(template("{caption}").is_caption() && !template("a {caption}").is_caption());
-        assert_eq!((template("на картинке").constant(), template("").constant()), (Some("на картинке"), Some("")));
+        assert_eq!(
+            (template("на картинке").constant(), template("").constant()),
+            (Some("на картинке"), Some(""))
+        );
         assert_eq!((template("{a}").constant(), Template::caption()), (None, template("{caption}")));
         assert_eq!(Template::of_columns(&["a", "b"]), template("{a} {b}"));
         assert_eq!(Template::of_columns(&[]), template(""));
@@ -160,7 +163,9 @@ mod tests {
 
     #[test]
     fn braces_without_a_partner_are_refused() {
-        for (source, why) in [("a } b", "without `{`"), ("{a", "without `}`"), ("{}", "name"), ("{{a}}", "name")] {
+        for (source, why) in
+            [("a } b", "without `{`"), ("{a", "without `}`"), ("{}", "name"), ("{{a}}", "name")]
+        {
             let error = Template::new(source).unwrap_err().to_string();
             assert!(error.contains(why), "{source}: {error}");
         }

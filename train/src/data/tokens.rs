@@ -44,7 +44,12 @@ impl Tokens {
     ///
     /// # Errors
     /// As for [`Tokens::load`]; also a column that a text asks for and a shard lacks.
-    pub fn load_with(paths: &[&Path], filter: &Where, expected: &Expected, texts: &Texts<'_>) -> Result<Self> {
+    pub fn load_with(
+        paths: &[&Path],
+        filter: &Where,
+        expected: &Expected,
+        texts: &Texts<'_>,
+    ) -> Result<Self> {
         let mut loader = Loader::default();
         for path in paths {
             for shard in shard_list::list(path)? {

@@ -7,8 +7,7 @@ use crate::data::Tokens;
 pub(super) fn notes(exercises: &[Exercise], train: &Tokens, keys: [&str; 2]) -> Vec<String> {
     let mut lines = Vec::new();
     for exercise in exercises {
-        let cuts: Vec<_> =
-            exercise.rows().iter().map(|row| exercise.example(train, *row, false).1).collect();
+        let cuts: Vec<_> = exercise.rows().iter().map(|row| exercise.example(train, *row, false).1).collect();
         for (side, (sides, key)) in exercise.sides().into_iter().zip(keys).enumerate() {
             let count = cuts.iter().filter(|cut| cut[side]).count();
             if let Some((template, len)) = sides.filter(|_| count > 0) {
@@ -17,7 +16,10 @@ pub(super) fn notes(exercises: &[Exercise], train: &Tokens, keys: [&str; 2]) -> 
                     (false, 0) => format!("left texts of the task {}", exercise.plan.name),
                     (false, _) => format!("right texts of the task {}", exercise.plan.name),
                 };
-                lines.push(format!("{count} of {} {texts} do not fit into {key} = {len} and are cut", cuts.len()));
+                lines.push(format!(
+                    "{count} of {} {texts} do not fit into {key} = {len} and are cut",
+                    cuts.len()
+                ));
             }
         }
     }

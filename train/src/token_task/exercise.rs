@@ -112,17 +112,15 @@ impl Plan {
         self.left.len + self.image + self.right.as_ref().map_or(0, |side| side.len)
     }
 
-    /// What a row must have, in words.
+    /// Which rows it takes, in words: `with an image and {caption}`.
     pub(super) fn needs(&self) -> String {
-        let image = match self.rows {
-            Rows::Image => Some("an image".to_owned()),
-            Rows::Text => Some("no image".to_owned()),
-            Rows::Any => None,
-        };
+        let image = (self.rows == Rows::Image).then(|| "an image".to_owned());
         let sides = [Some(&self.left), self.right.as_ref()].into_iter().flatten();
         let texts = sides.filter(|side| side.template.constant().is_none());
         let texts = texts.map(|side| String::from(side.template.clone()));
-        image.into_iter().chain(texts).collect::<Vec<_>>().join(" and ")
+        let with: Vec<_> = image.into_iter().chain(texts).collect();
+        let without = if self.rows == Rows::Text { ", without an image" } else { "" };
+        format!("with {}{without}", with.join(" and "))
     }
 
     /// What a loss of this task is called: those of drawing and captioning need no other name than their segment.
@@ -147,8 +145,17 @@ fn special(core: &GptConfig, offset: Option<u32>, key: &str) -> Result<Option<u3
 
 impl Exercise {
     /// The rows of `tokens` that have what the plan needs, in the order of `seed`; none where there is no such row.
-    pub(super) fn new(plan: &Plan, tokens: &Tokens, templates: &[Template], bpe: &Bpe, seed: u64) -> Option<Self> {
-        let source = |side: &Side| match (side.template.constant(), templates.iter().position(|t| *t == side.template)) {
+    pub(super) fn new(
+        plan: &Plan,
+        tokens: &Tokens,
+        templates: &[Template],
+        bpe: &Bpe,
+        seed: u64,
+    ) -> Option<Self> {
+        let source = |side: &Side| match (
+            side.template.constant(),
+            templates.iter().position(|t| *t == side.template),
+        ) {
             (Some(words), _) => Source::Constant(bpe.encode(words)),
             (None, Some(index)) => Source::Written(index),
             // What is neither constant nor written is the caption.
@@ -161,7 +168,10 @@ impl Exercise {
             Rows::Any => true,
         };
         let texts = |row: &usize| {
-            [Some(&left), right.as_ref()].into_iter().flatten().all(|source| source.ids(tokens, *row).is_some())
+            [Some(&left), right.as_ref()]
+                .into_iter()
+                .flatten()
+                .all(|source| source.ids(tokens, *row).is_some())
         };
         let rows: Vec<usize> = (0..tokens.len()).filter(image).filter(texts).collect();
         let order = Order::new(seed, rows.len(), 1);
@@ -198,7 +208,8 @@ impl Exercise {
 
     /// `(template, length)` of both texts.
     pub(super) fn sides(&self) -> [Option<(&Template, usize)>; 2] {
-        [Some(&self.plan.left), self.plan.right.as_ref()].map(|side| side.map(|side| (&side.template, side.len)))
+        [Some(&self.plan.left), self.plan.right.as_ref()]
+            .map(|side| side.map(|side| (&side.template, side.len)))
     }
 }
 
@@ -223,7 +234,8 @@ impl<'a> Example<'a> {
 /// Sequences of one task as a batch.
 pub(super) fn batch(examples: &[Example<'_>], device: &Device) -> Batch {
     let left: Vec<_> = examples.iter().map(|example| example.left.clone()).collect();
-    let image: Option<Vec<_>> = examples.iter().map(|example| Some(example.codes.as_ref()?.to_vec())).collect();
+    let image: Option<Vec<_>> =
+        examples.iter().map(|example| Some(example.codes.as_ref()?.to_vec())).collect();
     let right: Option<Vec<_>> = examples.iter().map(|example| example.right.clone()).collect();
     Batch {
         left: ids(&left, device),

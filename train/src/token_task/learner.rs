@@ -80,11 +80,16 @@ impl<C: TextImageConfig> TokenLearner<C> {
         let batch = self.task.data.batch_size as u64;
         let [before, after] = [step, step + 1].map(|step| self.task.tasks.until(step * batch));
         let spans: Vec<_> = before.into_iter().zip(after).map(|(from, to)| from..to).collect();
-        let rows: Vec<_> =
-            self.exercises.iter_mut().zip(&spans).map(|(exercise, span)| exercise.span(span.clone())).collect();
+        let rows: Vec<_> = self
+            .exercises
+            .iter_mut()
+            .zip(&spans)
+            .map(|(exercise, span)| exercise.span(span.clone()))
+            .collect();
         let each = self.task.data.batch_size.div_ceil(self.task.data.parts);
         let mut parts = Vec::new();
-        for ((index, exercise), (rows, span)) in self.exercises.iter().enumerate().zip(rows.iter().zip(spans)) {
+        for ((index, exercise), (rows, span)) in self.exercises.iter().enumerate().zip(rows.iter().zip(spans))
+        {
             let until = |position: u64| (position as f64 * exercise.plan.text_dropout).floor() as usize;
             // Rows come in random order, so the first ones are as good as any.
             let bare = until(span.end) - until(span.start);
@@ -229,7 +234,7 @@ fn exercises<C: TextImageConfig>(
     let exercise = |(index, plan)| {
         let seed = mix(task.run.seed, index);
         Exercise::new(&plan, train, templates, bpe, seed).ok_or_else(|| {
-            Error::data(&task.data.tokens, format!("no row has {}", plan.needs()))
+            Error::data(&task.data.tokens, format!("no row {}", plan.needs()))
                 .with_hint(format!("leave the task {} out of `[tasks]`, or name other shards", plan.name))
         })
     };

@@ -318,13 +318,15 @@ mod tests {
 
     #[test]
     fn a_number_is_a_weight_and_a_table_says_more() {
-        let text = "text_to_image = 0.75\nimage_to_text = 1\n[sberquad]\nkind = 'text_question'\nweight = 2.0";
+        let text =
+            "text_to_image = 0.75\nimage_to_text = 1\n[sberquad]\nkind = 'text_question'\nweight = 2.0";
         let mix: TaskMix = toml::from_str(text).unwrap();
         let weights: Vec<_> = mix.0.values().map(|practice| practice.weight).collect();
         assert_eq!(weights, [1.0, 2.0, 0.75]);
-        assert_eq!(mix.templates().unwrap().iter().flat_map(Template::columns).collect::<Vec<_>>(), [
-            "context", "question", "answer"
-        ]);
+        assert_eq!(
+            mix.templates().unwrap().iter().flat_map(Template::columns).collect::<Vec<_>>(),
+            ["context", "question", "answer"]
+        );
         let again = pipeline::settings::to_toml(&mix).unwrap();
         assert_eq!(toml::from_str::<TaskMix>(&again).unwrap(), mix);
         assert!(toml::from_str::<TaskMix>("[a]\nwieght = 2").unwrap_err().to_string().contains("wieght"));

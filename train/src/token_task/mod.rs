@@ -11,6 +11,8 @@ mod dalle;
 mod data;
 mod distraction;
 mod exercise;
+#[cfg(test)]
+mod golden;
 mod learner;
 mod mix;
 mod model_table;

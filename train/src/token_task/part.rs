@@ -121,8 +121,11 @@ mod tests {
             codes.iter().map(|codes| codes.iter().map(|code| 11 - code).collect()).collect();
         let run = |each: usize| {
             let parts = rows.chunks(each).zip(read.chunks(each));
-            let parts =
-                parts.map(|(rows, read)| Part { plan: &plan, rows: rows.to_vec(), read: Some(read.to_vec()) });
+            let parts = parts.map(|(rows, read)| Part {
+                plan: &plan,
+                rows: rows.to_vec(),
+                read: Some(read.to_vec()),
+            });
             let (grads, metrics) = pass(&model, parts.collect(), &device);
             let mut flat = Flat(grads, Vec::new());
             model.visit(&mut flat);
