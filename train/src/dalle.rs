@@ -173,8 +173,12 @@ impl Dalle {
 
     /// The two losses of a batch and their weighted mean.
     pub fn losses(&self, batch: &Batch) -> Losses {
-        let (layout, weights) = (self.config.loss_layout, self.config.loss_weights());
-        objective::losses(&self.gpt, self.hidden(batch), batch, layout, &weights)
+        self.losses_of(batch, batch, &self.config.loss_weights())
+    }
+
+    /// The losses of `asked` where the model reads the images of `read`: a batch of the same shapes.
+    pub fn losses_of(&self, asked: &Batch, read: &Batch, weights: &LossWeights) -> Losses {
+        objective::losses(&self.gpt, self.hidden(read), asked, self.config.loss_layout, weights)
     }
 
     /// The loss of every trained position of a batch.

@@ -9,7 +9,7 @@
 //! | [`model`], [`weights`], [`presets`], [`convert`] | any of them, and published checkpoints in and out |
 //! | [`objective`], [`optim`], [`schedule`] | losses, AdamW and Muon, the learning rate |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
-//! | [`rudolph_task`], [`vqgan`] | what can be trained |
+//! | [`token_task`], [`vqgan`] | what can be trained |
 //! | [`sampling`], [`draw`], [`words`], [`classify`], [`bundle`] | what a trained model is for |
 //! | [`device`], [`cli`] | where it runs, and the command line |
 
@@ -33,11 +33,11 @@ pub mod optim;
 pub mod parity;
 pub mod presets;
 pub mod rudolph;
-pub mod rudolph_task;
 pub mod run;
 pub mod sampling;
 pub mod schedule;
 pub mod score;
+pub mod token_task;
 pub mod vqgan;
 pub mod weights;
 pub mod words;

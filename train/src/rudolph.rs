@@ -103,15 +103,14 @@ pub struct TaskTokens {
     pub left_text_to_text: u32,
     /// `<RT_I2T>`: image to text.
     pub right_image_to_text: u32,
-    /// `<LT_TQA>`: a question, as in the published fine-tuning of the 2.7B model; a model with fewer special tokens has
-    /// none.
+    /// `<LT_TQA>`: a question about a text, or about an image; from the published notebook for text questions.
     pub left_question: u32,
     /// `<RT_TQA>`: its answer.
     pub right_answer: u32,
 }
 
 impl Default for TaskTokens {
-    /// The order of `DEFAULT_SPC_TOKENS` in `rudolph/api.py`.
+    /// The order of `DEFAULT_SPC_TOKENS` in `rudolph/api.py`, then the two that the notebook adds.
     fn default() -> Self {
         Self {
             left_unknown: 0,

@@ -12,9 +12,11 @@ use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
 use super::{Bundle, words};
-use crate::model::{Model, ModelConfig, TokenModel};
-use crate::rudolph_task::RudolphTask;
+use crate::dalle::DalleConfig;
+use crate::model::{ModelConfig, TokenModel};
+use crate::rudolph::RudolphConfig;
 use crate::run::{Checkpoints, Folder, Kind, load_module};
+use crate::token_task::{TextImage, TextImageConfig, TokenTask};
 use crate::{Error, Result};
 
 const CONFIG: &str = "model.toml";
@@ -60,20 +62,31 @@ impl Bundle {
     fn open_checkpoint(run: &Path, device: &Device) -> Result<Self> {
         let path = Folder::config_of(run);
         match Kind::of(&path)? {
-            Kind::Rudolph => {
-                let task: RudolphTask = settings::load(Some(&path), &[])?;
-                let checkpoint = newest_checkpoint(run)?;
-                let bpe = Bpe::load(&task.data.bpe)?;
-                Ok(Self {
-                    model: Model::Rudolph(load_module(task.model.init(device), &checkpoint.join(WEIGHTS))?),
-                    codec: Codec::load(&task.data.codec, device)?,
-                    bpe: Some(words::with_settings(bpe, &checkpoint)?),
-                })
-            }
+            Kind::Rudolph => Self::from_checkpoint::<RudolphConfig>(run, device),
+            Kind::Dalle => Self::from_checkpoint::<DalleConfig>(run, device),
             Kind::Vqgan => Err(Error::config(format!("{}: a run of kind vqgan, a codec", run.display()))
                 .with_hint("`train export` writes it to a file, `tokenize` uses it")),
         }
     }
+
+    fn from_checkpoint<C: TextImageConfig>(run: &Path, device: &Device) -> Result<Self> {
+        let task: TokenTask<C> = settings::load(Some(&Folder::config_of(run)), &[])?;
+        let checkpoint = newest_checkpoint(run)?;
+        let bpe = Bpe::load(&task.data.bpe)?;
+        let model = load_module(task.model.new_model(device), &checkpoint.join(WEIGHTS))?;
+        Ok(Self {
+            model: model.into_any(),
+            codec: Codec::load(&task.data.codec, device)?,
+            bpe: Some(words::with_settings(bpe, &checkpoint)?),
+        })
+    }
+}
+
+/// Configuration and weights in a finished model's folder, or in a run folder with one.
+pub(crate) fn model_files(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let dirs = [path.to_owned(), path.join("model")];
+    let dir = dirs.into_iter().find(|dir| dir.join(CONFIG).is_file())?;
+    Some((dir.join(CONFIG), dir.join(WEIGHTS)))
 }
 
 /// The last checkpoint of a run that has no finished model yet.
@@ -162,8 +175,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::bundle::Sampling;
+    use crate::rudolph::Rudolph;
     use crate::rudolph::tests::{model, tiny};
-    use crate::rudolph::{Rudolph, RudolphConfig};
     use crate::sampling::SamplingConfig;
 
     /// A bundle whose codec is a checkpoint of taming's, and the files that it was made from.

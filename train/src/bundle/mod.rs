@@ -17,7 +17,9 @@ pub use crate::run::png;
 use crate::sampling::SamplingConfig;
 use crate::{Error, Result};
 pub use folder::Sources;
-pub(crate) use folder::{config_in, is_model, model_in, parts_in, save_beside_weights, weights_in};
+pub(crate) use folder::{
+    config_in, is_model, model_files, model_in, parts_in, save_beside_weights, weights_in,
+};
 pub use says::{Candidate, Classes};
 pub(crate) use words::{open as vocabulary_in, save_settings};
 

@@ -24,7 +24,7 @@ struct SamplingArgs {
     /// Below 1 bolder, above 1 wilder
     #[arg(long, value_name = "T", help_heading = "Sampling")]
     temperature: Option<f64>,
-    /// Above 1 the text counts for more, for a model trained with `tasks.text_dropout`; 1 is off
+    /// Above 1 the text counts for more, for a model trained with `text_dropout`; 1 is off
     #[arg(long, value_name = "G", help_heading = "Sampling")]
     guidance: Option<f64>,
     /// Another seed, another sample; the same seed, the same sample

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::start::run_config;
 use crate::presets::PRESETS;
-use crate::rudolph_task::RudolphTask;
 use crate::run::{Checkpoints, Kind, Task};
+use crate::token_task::{DalleTask, RudolphTask};
 use crate::vqgan::VqGanTask;
 use crate::{Error, Result};
 
@@ -56,7 +56,7 @@ fn models(json: bool) -> Result<u8> {
 /// The configuration with every default written out, as TOML or as a line of JSON.
 fn effective(path: &Path, common: &Common) -> Result<String> {
     fn written<T: Task>(path: &Path, common: &Common) -> Result<String> {
-        let task: T = settings::load(Some(path), &common.sets)?;
+        let task = settings::load::<T>(Some(path), &common.sets)?.complete()?;
         if !common.json {
             return Ok(settings::to_toml(&task)?);
         }
@@ -66,6 +66,7 @@ fn effective(path: &Path, common: &Common) -> Result<String> {
     }
     match Kind::of(path)? {
         Kind::Rudolph => written::<RudolphTask>(path, common),
+        Kind::Dalle => written::<DalleTask>(path, common),
         Kind::Vqgan => written::<VqGanTask>(path, common),
     }
 }

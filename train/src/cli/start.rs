@@ -6,8 +6,8 @@ use clap::Args;
 use pipeline::cli::Common;
 use pipeline::{interrupt, settings};
 
-use crate::rudolph_task::RudolphTask;
 use crate::run::{Event, Folder, Kind, Opening, Outcome, Run, Talk, Task};
+use crate::token_task::{DalleTask, RudolphTask};
 use crate::vqgan::VqGanTask;
 use crate::{Error, Result, device};
 
@@ -56,6 +56,7 @@ fn dispatch(path: &Path, out: Option<&Path>, how: &HowArgs, common: &Common) -> 
     let kind = Kind::of(path)?;
     let train = match kind {
         Kind::Rudolph => load_and_train::<RudolphTask>,
+        Kind::Dalle => load_and_train::<DalleTask>,
         Kind::Vqgan => load_and_train::<VqGanTask>,
     };
     train(path, kind, out, how, common)
@@ -68,7 +69,7 @@ fn load_and_train<T: Task>(
     how: &HowArgs,
     common: &Common,
 ) -> Result<u8> {
-    let mut task: T = settings::load(Some(path), &common.sets)?;
+    let mut task = settings::load::<T>(Some(path), &common.sets)?.complete()?;
     if let Some(out) = out {
         // The folder may have been moved since the run began.
         out.clone_into(&mut task.run_mut().out);

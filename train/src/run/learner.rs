@@ -64,6 +64,14 @@ pub trait Task: Serialize + DeserializeOwned {
     /// The same, to be changed: `train resume RUN` sets the folder.
     fn run_mut(&mut self) -> &mut RunConfig;
 
+    /// Fills in what other files decide, such as the shape of published weights.
+    ///
+    /// # Errors
+    /// A file that is missing or contradicts the configuration.
+    fn complete(self) -> Result<Self> {
+        Ok(self)
+    }
+
     /// Loads the data and makes the model with its first weights.
     ///
     /// # Errors

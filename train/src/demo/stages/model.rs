@@ -3,7 +3,7 @@
 use super::{Done, Road};
 use crate::cli::train_task;
 use crate::run::{Event, Opening, Outcome, Talk, Task};
-use crate::{Result, rudolph_task::RudolphTask, vqgan::VqGanTask};
+use crate::{Result, token_task::RudolphTask, vqgan::VqGanTask};
 
 /// Keys with paths: the data itself is compared by its hash, so it may be named from another folder.
 const PATHS: [&str; 4] = ["data.tokens", "data.codec", "data.bpe", "data.pairs"];

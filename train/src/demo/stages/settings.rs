@@ -10,7 +10,7 @@ use tokenize::shards::ShardsConfig;
 
 use super::super::options::Sets;
 use super::super::place::{Place, command, set_path};
-use crate::rudolph_task::RudolphTask;
+use crate::token_task::RudolphTask;
 use crate::vqgan::VqGanTask;
 use crate::{Error, Result};
 

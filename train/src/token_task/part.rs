@@ -3,21 +3,23 @@
 //! A small model leaves cores idle between its products; two parts fill each other's gaps. The gradients are added in
 //! the order of the parts, so the result depends on how many there are and not on the cores.
 
-use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
+use super::TextImage;
+use super::exercise::{Example, Plan, batch};
 use super::scores::scalar;
-use crate::Result;
+use crate::gpt::{Batch, ids};
 use crate::objective::Losses;
-use crate::rudolph::{Row, Rudolph};
 use crate::run::Metrics;
 
 /// Rows of one task.
 pub(super) struct Part<'a> {
+    /// The task.
+    pub(super) plan: &'a Plan,
     /// What is asked for.
-    pub(super) rows: Vec<Row<'a>>,
+    pub(super) rows: Vec<Example<'a>>,
     /// What the model reads of the images, where that differs.
     pub(super) read: Option<Vec<Vec<u16>>>,
 }
@@ -27,69 +29,72 @@ struct Passed {
     grads: GradientsParams,
     rows: f64,
     /// Total, left, image and right, as far as the task has them.
-    losses: [Option<f64>; 4],
+    losses: Vec<(String, f64)>,
 }
 
-/// Names of [`Passed::losses`].
-const NAMES: [&str; 4] = ["loss", "left", "image", "right"];
-
 /// The gradients of the mean loss over all rows, and the mean losses of the rows that have them.
-///
-/// # Errors
-/// A row that does not fit the model.
-pub(super) fn pass(
-    model: &Rudolph,
+pub(super) fn pass<M: TextImage>(
+    model: &M,
     parts: Vec<Part<'_>>,
     device: &Device,
-) -> Result<(GradientsParams, Metrics)> {
+) -> (GradientsParams, Metrics) {
     let all: f64 = parts.iter().map(|part| part.rows.len() as f64).sum();
     let jobs: Vec<_> = parts.into_iter().map(|part| (part, model.clone())).collect();
-    let job = |(part, model): (Part<'_>, Rudolph)| one(model, &part, all, device);
+    let job = |(part, model): (Part<'_>, M)| one(model, &part, all, device);
     // Dropout draws from the device's one generator, so its order must be fixed.
-    let passed = if model.config().dropout > 0.0 {
-        jobs.into_iter().map(job).collect::<Result<Vec<_>>>()?
+    let passed: Vec<Passed> = if model.gpt().config().dropout > 0.0 {
+        jobs.into_iter().map(job).collect()
     } else {
-        jobs.into_par_iter().map(job).collect::<Result<Vec<_>>>()?
+        jobs.into_par_iter().map(job).collect()
     };
-    let mut metrics = Metrics::new();
-    for (i, name) in NAMES.into_iter().enumerate() {
-        let with: Vec<_> = passed.iter().filter_map(|part| Some((part.rows, part.losses[i]?))).collect();
-        let rows: f64 = with.iter().map(|(rows, _)| rows).sum();
-        let sum: f64 = with.iter().map(|(rows, loss)| rows * loss).sum();
-        metrics.extend([(rows > 0.0).then_some((name, sum / rows))]);
-    }
+    let metrics = means(&passed);
     let mut sum = GradientsAccumulator::new();
     passed.into_iter().for_each(|part| sum.accumulate(model, part.grads));
-    Ok((sum.grads(), metrics))
+    (sum.grads(), metrics)
+}
+
+/// The mean of each loss over the rows that have it, in the order in which they come.
+fn means(passed: &[Passed]) -> Metrics {
+    let mut names: Vec<&String> = Vec::new();
+    for (name, _) in passed.iter().flat_map(|part| &part.losses) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mean = |name: &String| {
+        let loss = |part: &Passed| Some((part.rows, part.losses.iter().find(|(other, _)| other == name)?.1));
+        let with: Vec<_> = passed.iter().filter_map(loss).collect();
+        let rows: f64 = with.iter().map(|(rows, _)| rows).sum();
+        with.iter().map(|(rows, loss)| rows * loss).sum::<f64>() / rows
+    };
+    names.into_iter().map(|name| (name.clone(), mean(name))).collect()
 }
 
 /// One part, on a copy of the model whose graph no other part touches.
-fn one(model: Rudolph, part: &Part<'_>, all: f64, device: &Device) -> Result<Passed> {
+fn one<M: TextImage>(model: M, part: &Part<'_>, all: f64, device: &Device) -> Passed {
     let model = model.fork(device);
-    let (asked, _) = model.config().batch(&part.rows, device)?;
-    let Losses { total, left, image, right } = match &part.read {
-        None => model.losses(&asked),
-        Some(read) => {
-            let rows = part.rows.iter().zip(read).map(|(row, codes)| Row { codes, ..*row });
-            let (read, _) = model.config().batch(&rows.collect::<Vec<_>>(), device)?;
-            model.losses_of(&asked, &read)
-        }
-    };
+    let asked = batch(&part.rows, device);
+    let read = part.read.as_ref().map(|read| Batch { image: ids(read, device), ..asked.clone() });
+    let losses = model.losses_of(&asked, read.as_ref().unwrap_or(&asked), &part.plan.loss);
+    let Losses { total, left, image, right } = losses;
     let rows = part.rows.len() as f64;
-    let value = |loss: Option<Tensor<1>>| loss.map(scalar);
-    let losses = [Some(scalar(total.clone())), value(left), value(image), value(right)];
+    let segments = [("left", left), ("image", image), ("right", right)];
+    let of = |(segment, loss): (&str, Option<Tensor<1>>)| Some((part.plan.metric(segment), scalar(loss?)));
+    let mut losses = vec![("loss".to_owned(), scalar(total.clone()))];
+    losses.extend(segments.into_iter().filter_map(of));
     let grads = GradientsParams::from_grads((total * (rows / all)).backward(), &model);
-    Ok(Passed { grads, rows, losses })
+    Passed { grads, rows, losses }
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::module::ModuleVisitor;
-    use burn::module::Param;
+    use std::borrow::Cow;
+
+    use burn::module::{Module, ModuleVisitor, Param};
 
     use super::*;
-    use crate::rudolph::Task;
     use crate::rudolph::tests::{model, tiny};
+    use crate::token_task::Practice;
 
     /// All gradients one behind the other, 0 where there is none.
     struct Flat(GradientsParams, Vec<f32>);
@@ -107,16 +112,21 @@ mod tests {
     fn parts_add_up_to_the_whole_step() {
         let device = Device::flex().autodiff();
         let model = model(&tiny()).fork(&device).train();
+        let plan = Plan::new(&tiny(), "text_to_image", &Practice::default()).unwrap();
         let codes: Vec<Vec<u16>> = (0..5).map(|i| (0..9).map(|j| (i * 7 + j * 3) % 12).collect()).collect();
-        let texts: Vec<Vec<u32>> = (0..5).map(|i| vec![5 + i, 9]).collect();
-        let rows: Vec<Row<'_>> =
-            (0..5).map(|i| Row { task: Task::TextToImage, text: &texts[i], codes: &codes[i] }).collect();
+        let rows: Vec<Example<'_>> = (0..5)
+            .map(|i| Example::of(vec![2, 22, 5 + i as u32, 9, 3, 0], Cow::Borrowed(&codes[i])))
+            .collect();
         let read: Vec<Vec<u16>> =
             codes.iter().map(|codes| codes.iter().map(|code| 11 - code).collect()).collect();
         let run = |each: usize| {
             let parts = rows.chunks(each).zip(read.chunks(each));
-            let parts = parts.map(|(rows, read)| Part { rows: rows.to_vec(), read: Some(read.to_vec()) });
-            let (grads, metrics) = pass(&model, parts.collect(), &device).unwrap();
+            let parts = parts.map(|(rows, read)| Part {
+                plan: &plan,
+                rows: rows.to_vec(),
+                read: Some(read.to_vec()),
+            });
+            let (grads, metrics) = pass(&model, parts.collect(), &device);
             let mut flat = Flat(grads, Vec::new());
             model.visit(&mut flat);
             (flat.1, metrics.get("loss").unwrap(), metrics.get("image").unwrap())
