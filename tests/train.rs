@@ -8,6 +8,8 @@ mod codec;
 mod convert;
 #[path = "train/dalle.rs"]
 mod dalle;
+#[path = "train/score.rs"]
+mod score;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

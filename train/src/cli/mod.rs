@@ -8,6 +8,8 @@ mod export;
 mod export_model;
 mod generate;
 mod parity;
+mod pictures;
+mod score;
 mod show;
 mod speech;
 mod start;
@@ -76,6 +78,8 @@ enum Command {
     Write(write::WriteArgs),
     /// Make a model folder of a published checkpoint
     Convert(convert::ConvertArgs),
+    /// Measure a model: losses, accuracies, FID and CLIPScore of its drawings
+    Score(score::ScoreArgs),
     /// Write a model or a codec to a file, and pictures beside their reconstructions
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
@@ -99,6 +103,7 @@ impl Command {
             Self::Classify(args) => Some(("classify", &args.common)),
             Self::Answer(args) => Some(("answer", &args.common)),
             Self::Write(args) => Some(("write", &args.common)),
+            Self::Score(args) => Some(("score", &args.common)),
             Self::Export(args) => Some(("export", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
             Self::Show(args) if args.path.as_ref().is_none_or(|path| path.is_dir()) => {
@@ -135,6 +140,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Some(Command::Classify(args)) => classify::classify(&args),
         Some(Command::Answer(args)) => answer::answer(&args),
         Some(Command::Write(args)) => write::write(&args),
+        Some(Command::Score(args)) => score::score(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Parity(args)) => parity::parity(&args),

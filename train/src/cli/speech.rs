@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pipeline::cli::Common;
-use pipeline::picture::Picture;
 
+use super::pictures::load;
 use crate::bundle::{Bundle, Sampling};
 use crate::rudolph::Rudolph;
 use crate::sampling::SamplingConfig;
@@ -81,15 +81,6 @@ pub(super) fn at_least_one(flag: &str, number: usize) -> Result<()> {
 
 /// The codes of picture files, made square as `tokenize shards` makes them for this codec.
 pub(super) fn codes(bundle: &Bundle<Rudolph>, paths: &[PathBuf], batch: usize) -> Result<Vec<Vec<u16>>> {
-    let size = bundle.image_size();
-    let pictures = paths.iter().map(|path| load(path, bundle, size)).collect::<Result<Vec<_>>>()?;
+    let pictures = paths.iter().map(|path| load(path, bundle)).collect::<Result<Vec<_>>>()?;
     bundle.codes(&pictures, batch)
-}
-
-fn load(path: &Path, bundle: &Bundle<Rudolph>, size: usize) -> Result<Picture> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    bundle.codec.preprocess().bytes(&bytes, size).map_err(|reason| {
-        Error::config(format!("{}: {}", path.display(), reason.text()))
-            .with_hint("PNG, JPEG, WebP, GIF, BMP and TIFF are read; leave the file out, or convert it")
-    })
 }

@@ -22,7 +22,7 @@ pub struct Expected {
 }
 
 /// Refuses a shard that the model cannot be trained on, and says why.
-pub(super) fn check(shard: &Path, meta: &TokenMeta, expected: &Expected) -> Result<()> {
+pub(crate) fn check(shard: &Path, meta: &TokenMeta, expected: &Expected) -> Result<()> {
     let refuse = |why: String, cure: &str| Err(Error::data(shard, why).with_hint(cure));
     let hashes = [
         ("codec", &meta.codec_sha256, &expected.codec, "name the codec that made the shard in `data.codec`"),

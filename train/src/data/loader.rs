@@ -118,7 +118,12 @@ impl Loader {
 }
 
 /// Refuses a shard without a column that rows are chosen by or that a text is made of.
-fn columns_exist(shard: &Path, reader: &TokenReader, filter: &Where, texts: &[Template]) -> Result<()> {
+pub(crate) fn columns_exist(
+    shard: &Path,
+    reader: &TokenReader,
+    filter: &Where,
+    texts: &[Template],
+) -> Result<()> {
     let columns = reader.extra_columns();
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let wanted = filter.0.keys().map(|column| (column.as_str(), "to choose rows by"));

@@ -13,8 +13,10 @@ mod tokens;
 
 pub use baseline::code_frequency_loss;
 pub use expected::Expected;
+pub(crate) use expected::check;
 pub use filter::{Values, Where};
 pub use loader::Texts;
+pub(crate) use loader::columns_exist;
 pub use order::Order;
 pub use template::Template;
 pub use tokens::Tokens;
