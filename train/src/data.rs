@@ -43,7 +43,7 @@ impl Where {
 
     /// Rows whose picture failed are texts without the picture that they describe: they are taken only where the filter
     /// asks for a `reason`.
-    fn takes(&self, row: &TokenRow) -> bool {
+    pub(crate) fn takes(&self, row: &TokenRow) -> bool {
         if row.reason().is_some() && !self.0.contains_key(REASON) {
             return false;
         }

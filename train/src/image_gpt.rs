@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::draw::Draws;
@@ -36,11 +36,22 @@ pub struct ImageGptConfig {
     pub dropout: f64,
     /// Added to a norm's mean square.
     pub epsilon: f64,
+    /// Every pixel sees every other one, for BERT's objective: hidden pixels are told from the rest, and nothing is drawn.
+    pub bidirectional: bool,
 }
 
 impl Default for ImageGptConfig {
     fn default() -> Self {
-        Self { layers: 24, dim: 512, heads: 8, grid: 32, colours: 512, dropout: 0.0, epsilon: 1e-5 }
+        Self {
+            layers: 24,
+            dim: 512,
+            heads: 8,
+            grid: 32,
+            colours: 512,
+            dropout: 0.0,
+            epsilon: 1e-5,
+            bidirectional: false,
+        }
     }
 }
 
@@ -64,9 +75,9 @@ impl ImageGptConfig {
             activation: Activation::QuickGelu,
             head_bias: false,
             head_norm: false,
-            masks: MaskSchedule::Full,
+            masks: if self.bidirectional { MaskSchedule::All } else { MaskSchedule::Full },
             positions: GridPositions::Flat,
-            start: Start::Image,
+            start: if self.bidirectional { Start::None } else { Start::Image },
             gradient_shrink: 1.0,
             dropout: self.dropout,
             ..GptConfig::default()
@@ -84,9 +95,10 @@ impl ImageGptConfig {
         self.gpt().validate()
     }
 
-    /// A new model with random weights from the device's generator.
+    /// A new model with random weights from the device's generator, spread as in the published code.
     pub fn init(&self, device: &Device) -> ImageGpt {
-        ImageGpt { gpt: self.gpt().init(device), config: self.clone() }
+        let mut spread = Spread { path: Vec::new(), config: self };
+        ImageGpt { gpt: self.gpt().init(device).map(&mut spread), config: self.clone() }
     }
 
     /// Pictures as a batch: one code per pixel, row by row.
@@ -98,6 +110,55 @@ impl ImageGptConfig {
         pictures.iter().try_for_each(|codes| gpt.check_codes(codes))?;
         let rows = pictures.iter().map(|codes| codes.to_vec()).collect::<Vec<_>>();
         Ok(Batch { left: None, image: ids(&rows, device), right: None })
+    }
+}
+
+/// Draws the weights of a new model (`src/model.py`): tables and feed-forward maps by 0.02, queries, keys and values by
+/// `1/sqrt(d)`, what attention adds to the residual stream by `1/sqrt(d·layers)`, positions by 0.01, and a head of zeros.
+struct Spread<'a> {
+    /// Names of the modules on the way.
+    path: Vec<String>,
+    config: &'a ImageGptConfig,
+}
+
+impl Spread<'_> {
+    /// The standard deviation of the matrix at the path.
+    fn std(&self) -> f64 {
+        let (dim, layers) = (self.config.dim as f64, self.config.layers as f64);
+        let within = |name: &str| self.path.iter().any(|part| part == name);
+        match () {
+            () if within("to_logits") => 0.0,
+            () if within("image_pos_embeddings") => 0.01,
+            () if within("query_key_value") => 1.0 / dim.sqrt(),
+            () if within("dense") => 1.0 / (dim * layers).sqrt(),
+            () => 0.02,
+        }
+    }
+}
+
+impl ModuleMapper for Spread<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // Gains and biases start at 1 and 0.
+        if D < 2 {
+            return param;
+        }
+        let std = self.std();
+        param.map(|weight| match (std, weight.is_require_grad()) {
+            (0.0, false) => Tensor::zeros_like(&weight),
+            (0.0, true) => Tensor::zeros_like(&weight).detach().require_grad(),
+            (std, tracked) => {
+                let drawn = Tensor::random(weight.dims(), Distribution::Normal(0.0, std), &weight.device());
+                if tracked { drawn.require_grad() } else { drawn }
+            }
+        })
     }
 }
 
@@ -114,6 +175,17 @@ impl ImageGpt {
     /// The hyper-parameters.
     pub const fn config(&self) -> &ImageGptConfig {
         &self.config
+    }
+
+    /// The last layer's output, normed; position `i` predicts pixel `i`. With `seen` `[b, grid²]`, 1 where a pixel's
+    /// colour is told and 0 where only its place is; without it all are told, to those after them.
+    pub fn hidden(&self, batch: &Batch, seen: Option<Tensor<2>>) -> Tensor<3> {
+        let masked =
+            seen.zip(batch.image.clone()).and_then(|(seen, codes)| self.gpt.embed_masked(codes, seen));
+        match masked {
+            Some(x) => self.gpt.forward(x, None),
+            None => self.gpt.hidden(batch),
+        }
     }
 
     /// The autoregressive loss: the mean over all pixels, the first after the start vector included.

@@ -9,7 +9,7 @@
 //! | [`model`], [`weights`] | any of them, and published checkpoints |
 //! | [`objective`], [`optim`], [`schedule`] | losses, AdamW and Muon, the learning rate |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
-//! | [`rudolph_task`], [`vqgan`] | what can be trained |
+//! | [`rudolph_task`], [`image_gpt_task`], [`vqgan`] | what can be trained |
 //! | [`sampling`], [`draw`], [`caption`], [`bundle`] | what a trained model is for |
 //! | [`device`], [`cli`] | where it runs, and the command line |
 
@@ -26,6 +26,7 @@ mod error;
 mod fused;
 pub mod gpt;
 pub mod image_gpt;
+pub mod image_gpt_task;
 pub mod model;
 pub mod objective;
 pub mod optim;

@@ -12,6 +12,7 @@ use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
 use super::{Bundle, words};
+use crate::image_gpt_task::ImageGptTask;
 use crate::model::{Model, ModelConfig, TokenModel};
 use crate::rudolph_task::RudolphTask;
 use crate::run::{Checkpoints, Folder, Kind, load_module};
@@ -70,6 +71,15 @@ impl Bundle {
                     model: Model::Rudolph(load_module(task.model.init(device), &checkpoint.join(WEIGHTS))?),
                     codec: Codec::load(&task.data.codec, device)?,
                     bpe: Some(words::with_settings(bpe, &checkpoint)?),
+                })
+            }
+            Kind::ImageGpt => {
+                let task: ImageGptTask = settings::load(Some(&path), &[])?;
+                let weights = newest_checkpoint(run)?.join(WEIGHTS);
+                Ok(Self {
+                    model: Model::ImageGpt(load_module(task.model.init(device), &weights)?),
+                    codec: Codec::load(&task.data.codec, device)?,
+                    bpe: None,
                 })
             }
             Kind::Vqgan => Err(Error::config(format!("{}: a run of kind vqgan, a codec", run.display()))

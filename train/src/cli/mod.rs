@@ -42,7 +42,7 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 struct StartArgs {
-    /// What to train, and how: a TOML file with the key `kind` (rudolph, vqgan)
+    /// What to train, and how: a TOML file with the key `kind` (rudolph, imagegpt, vqgan)
     #[arg(value_name = "CONFIG.toml")]
     config: Option<PathBuf>,
     #[command(flatten)]

@@ -13,19 +13,23 @@ use crate::{Error, Result};
 pub enum Kind {
     /// The text-image-text transformer.
     Rudolph,
+    /// The transformer of pixels.
+    ImageGpt,
     /// An image codec.
     Vqgan,
 }
 
 impl Kind {
     /// Every kind, by its name in a configuration.
-    pub const ALL: [(&str, Self); 2] = [("rudolph", Self::Rudolph), ("vqgan", Self::Vqgan)];
+    pub const ALL: [(&str, Self); 3] =
+        [("rudolph", Self::Rudolph), ("imagegpt", Self::ImageGpt), ("vqgan", Self::Vqgan)];
 
     /// Its name in a configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rudolph => "rudolph",
+            Self::ImageGpt => "imagegpt",
             Self::Vqgan => "vqgan",
         }
     }

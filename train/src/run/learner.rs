@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::RunConfig;
 use crate::Result;
