@@ -256,6 +256,58 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn new_weights_are_spread_as_published() {
+        let device = Device::flex();
+        device.seed(3);
+        let config = ImageGptConfig { layers: 4, dim: 64, colours: 40, grid: 8, ..tiny() };
+        let model = config.init(&device);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.safetensors");
+        model.save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let deviation = |name: &str| {
+            let tensor = file.tensor(name).unwrap();
+            let values =
+                tensor.data().as_chunks::<4>().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes)));
+            (values.clone().map(|x| x * x).sum::<f64>() / values.count() as f64).sqrt()
+        };
+        for (name, std) in [
+            ("transformer.wte.weight", 0.02),
+            ("transformer.wpe.weight", 0.01),
+            ("transformer.h.3.attn.c_attn.weight", 0.125),
+            ("transformer.h.3.attn.c_proj.weight", 0.0625),
+            ("transformer.h.0.mlp.c_fc.weight", 0.02),
+            ("transformer.h.0.mlp.c_proj.weight", 0.02),
+            ("transformer.h.0.ln_1.weight", 1.0),
+            ("lm_head.weight", 0.0),
+        ] {
+            assert!((deviation(name) - std).abs() <= 0.06 * std, "{name}: {} {std}", deviation(name));
+        }
+    }
+
+    #[test]
+    fn a_hidden_pixel_is_not_seen_and_every_other_is() {
+        let device = Device::flex();
+        let config = ImageGptConfig { bidirectional: true, ..tiny() };
+        let model = fill(config.init(&device));
+        let hidden = |pixels: &[u16]| {
+            let mut seen = [1.0; 9];
+            seen[4] = 0.0;
+            let seen = Tensor::<1>::from_floats(seen, &device).unsqueeze::<2>();
+            model.hidden(&config.batch(&[pixels], &device).unwrap(), Some(seen))
+        };
+        let with = |pixel: usize| {
+            let mut pixels = PIXELS;
+            pixels[pixel] = 6;
+            let apart = (hidden(&PIXELS) - hidden(&pixels)).narrow(1, 0, 1);
+            apart.abs().max().into_scalar::<f32>()
+        };
+        assert_eq!(with(4), 0.0);
+        assert!(with(8) > 1e-6, "the last pixel is seen by the first");
+    }
+
+    #[test]
     fn a_file_comes_back() {
         let (dir, device) = (tempfile::tempdir().unwrap(), Device::flex());
         let path = dir.path().join("w.safetensors");

@@ -10,7 +10,7 @@
 //! | [`objective`], [`optim`], [`schedule`] | losses, AdamW and Muon, the learning rate |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
 //! | [`rudolph_task`], [`image_gpt_task`], [`vqgan`] | what can be trained |
-//! | [`sampling`], [`draw`], [`caption`], [`bundle`] | what a trained model is for |
+//! | [`sampling`], [`draw`], [`caption`], [`probe`], [`bundle`] | what a trained model is for |
 //! | [`device`], [`cli`] | where it runs, and the command line |
 
 pub mod bundle;
@@ -31,6 +31,7 @@ pub mod model;
 pub mod objective;
 pub mod optim;
 pub mod parity;
+pub mod probe;
 pub mod rudolph;
 pub mod rudolph_task;
 pub mod run;

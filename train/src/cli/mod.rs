@@ -3,6 +3,7 @@
 mod export;
 mod generate;
 mod parity;
+mod probe;
 mod show;
 mod start;
 
@@ -63,6 +64,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
     Show(show::ShowArgs),
+    /// Fit a linear classifier to each layer of an ImageGPT
+    Probe(probe::ProbeArgs),
     /// Compare models with stored outputs of a reference implementation
     Parity(parity::ParityArgs),
     /// Print the completion script of a shell
@@ -79,6 +82,7 @@ impl Command {
             Self::Sample(args) => Some(("sample", &args.common)),
             Self::Caption(args) => Some(("caption", &args.common)),
             Self::Export(args) => Some(("export", &args.common)),
+            Self::Probe(args) => Some(("probe", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
             Self::Show(args) if args.path.is_dir() => Some(("show RUN", &args.common)),
             Self::Resume(_) | Self::Show(_) | Self::Completions { .. } => None,
@@ -110,6 +114,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Some(Command::Caption(args)) => generate::caption(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
+        Some(Command::Probe(args)) => probe::probe(&args),
         Some(Command::Parity(args)) => parity::parity(&args),
         Some(Command::Completions { shell }) => {
             pipeline::cli::completions::<Cli>(shell)?;
