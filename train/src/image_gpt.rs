@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::draw::Draws;
@@ -36,11 +36,22 @@ pub struct ImageGptConfig {
     pub dropout: f64,
     /// Added to a norm's mean square.
     pub epsilon: f64,
+    /// Every pixel sees every other one, for BERT's objective: hidden pixels are told from the rest, and nothing is drawn.
+    pub bidirectional: bool,
 }
 
 impl Default for ImageGptConfig {
     fn default() -> Self {
-        Self { layers: 24, dim: 512, heads: 8, grid: 32, colours: 512, dropout: 0.0, epsilon: 1e-5 }
+        Self {
+            layers: 24,
+            dim: 512,
+            heads: 8,
+            grid: 32,
+            colours: 512,
+            dropout: 0.0,
+            epsilon: 1e-5,
+            bidirectional: false,
+        }
     }
 }
 
@@ -64,9 +75,9 @@ impl ImageGptConfig {
             activation: Activation::QuickGelu,
             head_bias: false,
             head_norm: false,
-            masks: MaskSchedule::Full,
+            masks: if self.bidirectional { MaskSchedule::All } else { MaskSchedule::Full },
             positions: GridPositions::Flat,
-            start: Start::Image,
+            start: if self.bidirectional { Start::None } else { Start::Image },
             gradient_shrink: 1.0,
             dropout: self.dropout,
             ..GptConfig::default()
@@ -84,9 +95,10 @@ impl ImageGptConfig {
         self.gpt().validate()
     }
 
-    /// A new model with random weights from the device's generator.
+    /// A new model with random weights from the device's generator, spread as in the published code.
     pub fn init(&self, device: &Device) -> ImageGpt {
-        ImageGpt { gpt: self.gpt().init(device), config: self.clone() }
+        let mut spread = Spread { path: Vec::new(), config: self };
+        ImageGpt { gpt: self.gpt().init(device).map(&mut spread), config: self.clone() }
     }
 
     /// Pictures as a batch: one code per pixel, row by row.
@@ -98,6 +110,55 @@ impl ImageGptConfig {
         pictures.iter().try_for_each(|codes| gpt.check_codes(codes))?;
         let rows = pictures.iter().map(|codes| codes.to_vec()).collect::<Vec<_>>();
         Ok(Batch { left: None, image: ids(&rows, device), right: None })
+    }
+}
+
+/// Draws the weights of a new model (`src/model.py`): tables and feed-forward maps by 0.02, queries, keys and values by
+/// `1/sqrt(d)`, what attention adds to the residual stream by `1/sqrt(d·layers)`, positions by 0.01, and a head of zeros.
+struct Spread<'a> {
+    /// Names of the modules on the way.
+    path: Vec<String>,
+    config: &'a ImageGptConfig,
+}
+
+impl Spread<'_> {
+    /// The standard deviation of the matrix at the path.
+    fn std(&self) -> f64 {
+        let (dim, layers) = (self.config.dim as f64, self.config.layers as f64);
+        let within = |name: &str| self.path.iter().any(|part| part == name);
+        match () {
+            () if within("to_logits") => 0.0,
+            () if within("image_pos_embeddings") => 0.01,
+            () if within("query_key_value") => 1.0 / dim.sqrt(),
+            () if within("dense") => 1.0 / (dim * layers).sqrt(),
+            () => 0.02,
+        }
+    }
+}
+
+impl ModuleMapper for Spread<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // Gains and biases start at 1 and 0.
+        if D < 2 {
+            return param;
+        }
+        let std = self.std();
+        param.map(|weight| match (std, weight.is_require_grad()) {
+            (0.0, false) => Tensor::zeros_like(&weight),
+            (0.0, true) => Tensor::zeros_like(&weight).detach().require_grad(),
+            (std, tracked) => {
+                let drawn = Tensor::random(weight.dims(), Distribution::Normal(0.0, std), &weight.device());
+                if tracked { drawn.require_grad() } else { drawn }
+            }
+        })
     }
 }
 
@@ -114,6 +175,17 @@ impl ImageGpt {
     /// The hyper-parameters.
     pub const fn config(&self) -> &ImageGptConfig {
         &self.config
+    }
+
+    /// The last layer's output, normed; position `i` predicts pixel `i`. With `seen` `[b, grid²]`, 1 where a pixel's
+    /// colour is told and 0 where only its place is; without it all are told, to those after them.
+    pub fn hidden(&self, batch: &Batch, seen: Option<Tensor<2>>) -> Tensor<3> {
+        let masked =
+            seen.zip(batch.image.clone()).and_then(|(seen, codes)| self.gpt.embed_masked(codes, seen));
+        match masked {
+            Some(x) => self.gpt.forward(x, None),
+            None => self.gpt.hidden(batch),
+        }
     }
 
     /// The autoregressive loss: the mean over all pixels, the first after the start vector included.
@@ -181,6 +253,58 @@ pub(crate) mod tests {
         assert!((mean - model.loss(&batch).unwrap().into_scalar::<f32>()).abs() < 1e-5);
         let codes = draw(&model, &[Drawing::default()], &SamplingConfig::default(), 1, &mut |_| ()).unwrap();
         assert!(codes[0].len() == 9 && codes[0].iter().all(|code| *code < 7));
+    }
+
+    #[test]
+    fn new_weights_are_spread_as_published() {
+        let device = Device::flex();
+        device.seed(3);
+        let config = ImageGptConfig { layers: 4, dim: 64, colours: 40, grid: 8, ..tiny() };
+        let model = config.init(&device);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.safetensors");
+        model.save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let deviation = |name: &str| {
+            let tensor = file.tensor(name).unwrap();
+            let values =
+                tensor.data().as_chunks::<4>().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes)));
+            (values.clone().map(|x| x * x).sum::<f64>() / values.count() as f64).sqrt()
+        };
+        for (name, std) in [
+            ("transformer.wte.weight", 0.02),
+            ("transformer.wpe.weight", 0.01),
+            ("transformer.h.3.attn.c_attn.weight", 0.125),
+            ("transformer.h.3.attn.c_proj.weight", 0.0625),
+            ("transformer.h.0.mlp.c_fc.weight", 0.02),
+            ("transformer.h.0.mlp.c_proj.weight", 0.02),
+            ("transformer.h.0.ln_1.weight", 1.0),
+            ("lm_head.weight", 0.0),
+        ] {
+            assert!((deviation(name) - std).abs() <= 0.06 * std, "{name}: {} {std}", deviation(name));
+        }
+    }
+
+    #[test]
+    fn a_hidden_pixel_is_not_seen_and_every_other_is() {
+        let device = Device::flex();
+        let config = ImageGptConfig { bidirectional: true, ..tiny() };
+        let model = fill(config.init(&device));
+        let hidden = |pixels: &[u16]| {
+            let mut seen = [1.0; 9];
+            seen[4] = 0.0;
+            let seen = Tensor::<1>::from_floats(seen, &device).unsqueeze::<2>();
+            model.hidden(&config.batch(&[pixels], &device).unwrap(), Some(seen))
+        };
+        let with = |pixel: usize| {
+            let mut pixels = PIXELS;
+            pixels[pixel] = 6;
+            let apart = (hidden(&PIXELS) - hidden(&pixels)).narrow(1, 0, 1);
+            apart.abs().max().into_scalar::<f32>()
+        };
+        assert_eq!(with(4), 0.0);
+        assert!(with(8) > 1e-6, "the last pixel is seen by the first");
     }
 
     #[test]

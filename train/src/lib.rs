@@ -9,9 +9,9 @@
 //! | [`model`], [`weights`], [`presets`], [`convert`] | any of them, and published checkpoints in and out |
 //! | [`objective`], [`optim`], [`schedule`] | losses, AdamW and Muon, the learning rate |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
-//! | [`token_task`], [`vqgan`] | what can be trained |
+//! | [`token_task`], [`image_gpt_task`], [`vqgan`] | what can be trained |
 //! | [`sampling`], [`draw`], [`words`], [`classify`], [`bundle`] | what a trained model is for |
-//! | [`evaluate`], [`clip`], [`inception`] | how good it is, and the networks that judge its drawings |
+//! | [`evaluate`], [`probe`], [`clip`], [`inception`] | how good it is, and the networks that judge its drawings |
 //! | [`device`], [`cli`] | where it runs, and the command line |
 
 pub mod bundle;
@@ -30,12 +30,14 @@ pub mod evaluate;
 mod fused;
 pub mod gpt;
 pub mod image_gpt;
+pub mod image_gpt_task;
 pub mod inception;
 pub mod model;
 pub mod objective;
 pub mod optim;
 pub mod parity;
 pub mod presets;
+pub mod probe;
 pub mod rudolph;
 pub mod run;
 pub mod sampling;

@@ -13,7 +13,8 @@ use tokenize::codec::Codec;
 
 use super::{Bundle, words};
 use crate::dalle::DalleConfig;
-use crate::model::{ModelConfig, TokenModel};
+use crate::image_gpt_task::ImageGptTask;
+use crate::model::{Model, ModelConfig, TokenModel};
 use crate::rudolph::RudolphConfig;
 use crate::run::{Checkpoints, Folder, Kind, load_module};
 use crate::token_task::{TextImage, TextImageConfig, TokenTask};
@@ -64,6 +65,15 @@ impl Bundle {
         match Kind::of(&path)? {
             Kind::Rudolph => Self::from_checkpoint::<RudolphConfig>(run, device),
             Kind::Dalle => Self::from_checkpoint::<DalleConfig>(run, device),
+            Kind::ImageGpt => {
+                let task: ImageGptTask = settings::load(Some(&path), &[])?;
+                let weights = newest_checkpoint(run)?.join(WEIGHTS);
+                Ok(Self {
+                    model: Model::ImageGpt(load_module(task.model.init(device), &weights)?),
+                    codec: Codec::load(&task.data.codec, device)?,
+                    bpe: None,
+                })
+            }
             Kind::Vqgan => Err(Error::config(format!("{}: a run of kind vqgan, a codec", run.display()))
                 .with_hint("`train export` writes it to a file, `tokenize` uses it")),
         }

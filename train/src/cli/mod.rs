@@ -9,6 +9,7 @@ mod export_model;
 mod generate;
 mod parity;
 mod pictures;
+mod probe;
 mod score;
 mod show;
 mod speech;
@@ -53,7 +54,7 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 struct StartArgs {
-    /// What to train, and how: a TOML file with the key `kind` (rudolph, vqgan)
+    /// What to train, and how: a TOML file with the key `kind` (rudolph, imagegpt, vqgan)
     #[arg(value_name = "CONFIG.toml")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -84,6 +85,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
     Show(show::ShowArgs),
+    /// Fit a linear classifier to each layer of an ImageGPT
+    Probe(probe::ProbeArgs),
     /// Compare models with stored outputs of a reference implementation
     Parity(parity::ParityArgs),
     /// Print the completion script of a shell
@@ -105,6 +108,7 @@ impl Command {
             Self::Write(args) => Some(("write", &args.common)),
             Self::Score(args) => Some(("score", &args.common)),
             Self::Export(args) => Some(("export", &args.common)),
+            Self::Probe(args) => Some(("probe", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
             Self::Show(args) if args.path.as_ref().is_none_or(|path| path.is_dir()) => {
                 Some(("show RUN", &args.common))
@@ -143,6 +147,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Some(Command::Score(args)) => score::score(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
+        Some(Command::Probe(args)) => probe::probe(&args),
         Some(Command::Parity(args)) => parity::parity(&args),
         Some(Command::Completions { shell }) => {
             pipeline::cli::completions::<Cli>(shell)?;

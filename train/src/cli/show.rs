@@ -8,6 +8,7 @@ use pipeline::settings;
 use serde_json::Value;
 
 use super::start::run_config;
+use crate::image_gpt_task::ImageGptTask;
 use crate::presets::PRESETS;
 use crate::run::{Checkpoints, Kind, Task};
 use crate::token_task::{DalleTask, RudolphTask};
@@ -67,6 +68,7 @@ fn effective(path: &Path, common: &Common) -> Result<String> {
     match Kind::of(path)? {
         Kind::Rudolph => written::<RudolphTask>(path, common),
         Kind::Dalle => written::<DalleTask>(path, common),
+        Kind::ImageGpt => written::<ImageGptTask>(path, common),
         Kind::Vqgan => written::<VqGanTask>(path, common),
     }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use pipeline::cli::Common;
 use pipeline::{interrupt, settings};
 
+use crate::image_gpt_task::ImageGptTask;
 use crate::run::{Event, Folder, Kind, Opening, Outcome, Run, Talk, Task};
 use crate::token_task::{DalleTask, RudolphTask};
 use crate::vqgan::VqGanTask;
@@ -57,6 +58,7 @@ fn dispatch(path: &Path, out: Option<&Path>, how: &HowArgs, common: &Common) -> 
     let train = match kind {
         Kind::Rudolph => load_and_train::<RudolphTask>,
         Kind::Dalle => load_and_train::<DalleTask>,
+        Kind::ImageGpt => load_and_train::<ImageGptTask>,
         Kind::Vqgan => load_and_train::<VqGanTask>,
     };
     train(path, kind, out, how, common)

@@ -82,7 +82,7 @@ mod tests {
     fn kinds() -> impl Strategy<Value = MaskKind> {
         let conv =
             (0usize..4, any::<bool>()).prop_map(|(k, wrap)| MaskKind::Conv { kernel: 2 * k + 1, wrap });
-        prop_oneof![Just(MaskKind::Full), Just(MaskKind::Row), Just(MaskKind::Col), conv]
+        prop_oneof![Just(MaskKind::Full), Just(MaskKind::All), Just(MaskKind::Row), Just(MaskKind::Col), conv]
     }
 
     /// The largest difference, over the largest expected value where that is above 1.

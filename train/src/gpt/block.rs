@@ -47,6 +47,11 @@ impl Block {
         x + self.branch(m, self.before_second_addition_layernorm.as_ref())
     }
 
+    /// What the layer's first branch reads: its input after the first norm.
+    pub(super) fn normalised(&self, x: Tensor<3>) -> Tensor<3> {
+        self.input_layernorm.forward(x)
+    }
+
     fn branch(&self, y: Tensor<3>, sandwich: Option<&Norm>) -> Tensor<3> {
         let y = dropout(y, self.dropout);
         match sandwich {

@@ -18,6 +18,8 @@ pub(crate) const FORBIDDEN: f32 = -1e9;
 pub enum MaskKind {
     /// Everything before it.
     Full,
+    /// Everything, also what comes after it: BERT's objective. For sequences that are one image.
+    All,
     /// The last `grid + 1` positions: the row so far, back to the code straight above.
     Row,
     /// The codes above it in its column.
@@ -35,6 +37,9 @@ pub enum MaskKind {
 impl MaskKind {
     /// Whether query position `q` may attend to key position `p`.
     pub fn allows(self, segments: &Segments, q: usize, p: usize) -> bool {
+        if self == Self::All {
+            return true;
+        }
         if p > q {
             return false;
         }
@@ -43,7 +48,7 @@ impl MaskKind {
             return true;
         }
         match self {
-            Self::Full => true,
+            Self::Full | Self::All => true,
             Self::Row => q - p <= segments.grid,
             Self::Col => (q - p).is_multiple_of(segments.grid),
             Self::Conv { kernel, wrap } => {
@@ -65,6 +70,8 @@ impl MaskKind {
 pub enum MaskSchedule {
     /// Every layer sees everything before it (ImageGPT).
     Full,
+    /// Every layer sees everything (ImageGPT trained by BERT's objective).
+    All,
     /// row, col, row, row, row, col, …, and conv in the last layer (DALL·E, ruDALL·E).
     Dalle {
         /// Side of the last layer's square; 11 in the published models.
@@ -92,6 +99,7 @@ impl MaskSchedule {
     pub fn kind(&self, index: usize, layers: usize) -> MaskKind {
         match self {
             Self::Full => MaskKind::Full,
+            Self::All => MaskKind::All,
             _ if index % 4 == 1 && !matches!(self, Self::Layers { .. }) => MaskKind::Col,
             &Self::Dalle { kernel, wrap } if index + 1 == layers => MaskKind::Conv { kernel, wrap },
             &Self::Rudolph { last_kernel, .. } if index + 1 == layers => {
@@ -108,7 +116,7 @@ impl MaskSchedule {
         let even =
             |kernel: usize| kernel.is_multiple_of(2).then(|| format!("a kernel of {kernel} has no centre"));
         match self {
-            Self::Full => None,
+            Self::Full | Self::All => None,
             &Self::Dalle { kernel, .. } => even(kernel),
             &Self::Rudolph { kernel, last_kernel } => even(kernel).or_else(|| even(last_kernel)),
             Self::Layers { kinds } if kinds.len() == layers => None,

@@ -179,6 +179,17 @@ impl Gpt {
         if n == 0 { None } else { self.embed_at(codes.narrow(1, 0, n), position) }
     }
 
+    /// An image of a model with a vector per position, some of its codes not told: BERT's objective.
+    ///
+    /// # Shapes
+    /// - `codes`: `[b, grid²]`; `seen`: `[b, grid²]`, 1 where the code is told and 0 where its vector is left out
+    /// - output: `[b, grid², d]`
+    pub fn embed_masked(&self, codes: Tensor<2, Int>, seen: Tensor<2>) -> Option<Tensor<3>> {
+        let positions = self.image_pos_embeddings.as_ref()?.weight.val().unsqueeze::<3>();
+        let vectors = module::embedding(self.image_embeddings.as_ref()?.weight.val(), codes);
+        Some(vectors * seen.unsqueeze_dim::<3>(2) + positions)
+    }
+
     fn embed_at(&self, codes: Tensor<2, Int>, position: usize) -> Option<Tensor<3>> {
         let positions = ImagePositions {
             rows: self.image_row_embeddings.as_ref(),
@@ -223,6 +234,19 @@ impl Gpt {
             x = layer.forward(x, mask, caches.as_mut().and_then(Iterator::next));
         }
         self.transformer.final_layernorm.forward(x)
+    }
+
+    /// What each layer reads after its first norm, then the last layer's output after the final norm: the features that
+    /// ImageGPT's linear probes look at (Chen et al. 2020, section 3.4.2). `layers + 1` of `[b, t, d]`.
+    pub fn normalised_states(&self, x: Tensor<3>) -> Vec<Tensor<3>> {
+        let mut states = Vec::with_capacity(self.config.layers + 1);
+        let mut x = x;
+        for (layer, mask) in self.transformer.layers.iter().zip(&self.masks) {
+            states.push(layer.normalised(x.clone()));
+            x = layer.forward(x, mask, None);
+        }
+        states.push(self.transformer.final_layernorm.forward(x));
+        states
     }
 
     /// What every layer puts out, then the norm after them: `layers + 1` tensors `[b, t, d]`.

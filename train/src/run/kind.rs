@@ -15,14 +15,20 @@ pub enum Kind {
     Rudolph,
     /// The text-image transformer.
     Dalle,
+    /// The transformer of pixels.
+    ImageGpt,
     /// An image codec.
     Vqgan,
 }
 
 impl Kind {
     /// Every kind, by its name in a configuration.
-    pub const ALL: [(&str, Self); 3] =
-        [("rudolph", Self::Rudolph), ("dalle", Self::Dalle), ("vqgan", Self::Vqgan)];
+    pub const ALL: [(&str, Self); 4] = [
+        ("rudolph", Self::Rudolph),
+        ("dalle", Self::Dalle),
+        ("imagegpt", Self::ImageGpt),
+        ("vqgan", Self::Vqgan),
+    ];
 
     /// Its name in a configuration.
     #[must_use]
@@ -30,6 +36,7 @@ impl Kind {
         match self {
             Self::Rudolph => "rudolph",
             Self::Dalle => "dalle",
+            Self::ImageGpt => "imagegpt",
             Self::Vqgan => "vqgan",
         }
     }

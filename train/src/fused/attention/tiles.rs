@@ -52,11 +52,13 @@ impl Tiles {
         }
         let (left, right) = ((0..image.start).collect::<Vec<_>>(), (image.end..positions).collect());
         let parts: [Vec<usize>; 3] = [left, grid, right];
-        parts.iter().flat_map(|part| part.chunks(QUERIES)).map(|queries| self.tile(queries)).collect()
+        let queries = parts.iter().flat_map(|part| part.chunks(QUERIES));
+        queries.map(|queries| self.tile(queries, positions)).collect()
     }
 
-    fn tile(&self, queries: &[usize]) -> Tile {
-        let last = queries.iter().max().copied().unwrap_or(0);
+    fn tile(&self, queries: &[usize], positions: usize) -> Tile {
+        let causal = self.kind != MaskKind::All;
+        let last = if causal { queries.iter().max().copied().unwrap_or(0) } else { positions - 1 };
         let sees = |query: &usize, key: usize| self.kind.allows(&self.segments, *query, key);
         let keys: Vec<usize> =
             (0..=last).filter(|key| queries.iter().any(|query| sees(query, *key))).collect();
@@ -78,7 +80,7 @@ mod tests {
     fn tiles_hold_every_allowed_pair_once_and_no_other() {
         let segments = Segments { left: 5, grid: 5, right: 3 };
         let conv = MaskKind::Conv { kernel: 3, wrap: false };
-        for kind in [MaskKind::Full, MaskKind::Row, MaskKind::Col, conv] {
+        for kind in [MaskKind::Full, MaskKind::All, MaskKind::Row, MaskKind::Col, conv] {
             for positions in [1, 5, 17, 30, 33] {
                 let tiles = Tiles::new(kind, segments);
                 let mut pairs = Vec::new();
