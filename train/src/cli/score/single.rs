@@ -25,7 +25,7 @@ pub(super) fn score(args: &ScoreArgs) -> Result<()> {
     let ids = |text: &Option<String>| text.as_ref().map(|text| bundle.ids(text));
     let item = Item { text: ids(&what.text).unwrap_or_default(), codes, right: ids(&what.right_text) };
     let (scores, cut) = tokens::score(&bundle.model, task, &[item], &device)?;
-    let mut sums = Sums { cut: cut as u64, ..Sums::default() };
+    let mut sums = Sums::default();
     for score in &scores {
         if let Some(segment) = score.broken() {
             let why = format!("the loss of the {segment} is not finite: the model's weights are damaged");
@@ -33,6 +33,7 @@ pub(super) fn score(args: &ScoreArgs) -> Result<()> {
         }
         sums.add(score);
     }
+    sums.cut += cut as u64;
     let summary = sums.finish(bundle.codec.downsampling());
     args.tell("score", &summary, &summary.table())
 }
