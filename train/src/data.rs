@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokenize::shard_list;
-use tokenize::tokens::{REASON, TokenMeta, TokenReader, TokenRow};
+use tokenize::tokens::{Column, REASON, TokenMeta, TokenReader, TokenRow};
 
 use crate::device::mix;
 use crate::{Error, Result};
@@ -43,7 +43,7 @@ impl Where {
 
     /// Rows whose picture failed are texts without the picture that they describe: they are taken only where the filter
     /// asks for a `reason`.
-    fn takes(&self, row: &TokenRow) -> bool {
+    pub(crate) fn takes(&self, row: &TokenRow) -> bool {
         if row.reason().is_some() && !self.0.contains_key(REASON) {
             return false;
         }
@@ -53,6 +53,19 @@ impl Where {
                 Values::Any(any) => any.iter().any(|one| value.is(one)),
             })
         })
+    }
+
+    /// Refuses a shard that lacks a column of the filter.
+    ///
+    /// # Errors
+    /// Names the column and those that there are.
+    pub(crate) fn check(&self, shard: &Path, columns: &[Column]) -> Result<()> {
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let Some(column) = self.0.keys().find(|column| !names.contains(&column.as_str())) else {
+            return Ok(());
+        };
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Err(Error::data(shard, format!("no column `{column}` to choose rows by; extra columns: {known}")))
     }
 }
 
@@ -101,15 +114,7 @@ impl Tokens {
         for shard in shard_list::list(path)? {
             let reader = TokenReader::open(&shard)?;
             check(&shard, reader.meta(), expected)?;
-            let columns = reader.extra_columns();
-            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            if let Some(column) = filter.0.keys().find(|column| !names.contains(&column.as_str())) {
-                let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-                return Err(Error::data(
-                    &shard,
-                    format!("no column `{column}` to choose rows by; extra columns: {known}"),
-                ));
-            }
+            filter.check(&shard, reader.extra_columns())?;
             meta.get_or_insert_with(|| reader.meta().clone());
             for row in reader {
                 let row = row?;
@@ -244,7 +249,7 @@ impl Loader {
 }
 
 /// Refuses a shard that the model cannot be trained on, and says why.
-fn check(shard: &Path, meta: &TokenMeta, expected: &Expected) -> Result<()> {
+pub(crate) fn check(shard: &Path, meta: &TokenMeta, expected: &Expected) -> Result<()> {
     let refuse = |why: String, cure: &str| Err(Error::data(shard, why).with_hint(cure));
     let hashes = [
         ("codec", &meta.codec_sha256, &expected.codec, "name the codec that made the shard in `data.codec`"),

@@ -11,11 +11,13 @@
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
 //! | [`rudolph_task`], [`vqgan`] | what can be trained |
 //! | [`sampling`], [`draw`], [`caption`], [`bundle`] | what a trained model is for |
+//! | [`evaluate`], [`clip`], [`inception`] | how good it is, and the networks that judge its drawings |
 //! | [`device`], [`cli`] | where it runs, and the command line |
 
 pub mod bundle;
 pub mod caption;
 pub mod cli;
+pub mod clip;
 pub mod dalle;
 pub mod data;
 #[cfg(feature = "demo")]
@@ -23,9 +25,11 @@ pub mod demo;
 pub mod device;
 pub mod draw;
 mod error;
+pub mod evaluate;
 mod fused;
 pub mod gpt;
 pub mod image_gpt;
+pub mod inception;
 pub mod model;
 pub mod objective;
 pub mod optim;

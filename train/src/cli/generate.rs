@@ -140,7 +140,7 @@ pub(super) fn caption(args: &CaptionArgs) -> Result<u8> {
 }
 
 /// A picture file as the square that `tokenize shards` would have encoded.
-fn load(path: &Path, size: usize) -> Result<Picture> {
+pub(super) fn load(path: &Path, size: usize) -> Result<Picture> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let refuse =
         |reason: pipeline::reason::Reason| Error::config(format!("{}: {}", path.display(), reason.text()));

@@ -3,6 +3,7 @@
 mod export;
 mod generate;
 mod parity;
+mod score;
 mod show;
 mod start;
 
@@ -59,6 +60,8 @@ enum Command {
     Sample(generate::SampleArgs),
     /// Put pictures into words
     Caption(generate::CaptionArgs),
+    /// Measure a model: losses, accuracies, FID and CLIPScore of its drawings
+    Score(score::ScoreArgs),
     /// Write a run's codec to a file, and pictures beside their reconstructions
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
@@ -78,6 +81,7 @@ impl Command {
         match self {
             Self::Sample(args) => Some(("sample", &args.common)),
             Self::Caption(args) => Some(("caption", &args.common)),
+            Self::Score(args) => Some(("score", &args.common)),
             Self::Export(args) => Some(("export", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
             Self::Show(args) if args.path.is_dir() => Some(("show RUN", &args.common)),
@@ -108,6 +112,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Some(Command::Resume(args)) => start::resume(&args),
         Some(Command::Sample(args)) => generate::sample(&args),
         Some(Command::Caption(args)) => generate::caption(&args),
+        Some(Command::Score(args)) => score::score(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Parity(args)) => parity::parity(&args),

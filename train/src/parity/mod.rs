@@ -1,6 +1,7 @@
 //! Models against the stored outputs of their reference implementations, case by case (`tokenize::parity`).
 
 mod checked;
+mod clip;
 mod core;
 mod image_gpt;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub fn run(dir: &Path, device: &Device) -> Result<Vec<Comparison>> {
     match case.model.as_str() {
         "rudolph" => rudolph::run(&case, device),
         "imagegpt" => image_gpt::run(&case, device),
+        "clip" => clip::run(&case, device),
         "rudalle" => rudalle::run(&case, device),
         "masks" => masks::run(&case),
         "sampling" => top_k_top_p::run(&case),
@@ -87,6 +89,11 @@ mod tests {
     #[test]
     fn image_gpt() {
         check("imagegpt", 39);
+    }
+
+    #[test]
+    fn clip() {
+        check("clip", 9);
     }
 
     #[test]
