@@ -176,7 +176,7 @@ mod tests {
         let side = s.grid as i64;
         causal
             && match kind {
-                MaskKind::Full => true,
+                MaskKind::Full | MaskKind::All => true,
                 MaskKind::Row => (qr == pr) || (pr == qr - 1 && pc >= qc),
                 MaskKind::Col => qc == pc,
                 MaskKind::Conv { kernel, wrap } => {
