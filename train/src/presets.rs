@@ -84,13 +84,14 @@ pub fn wanted(config: &ModelConfig) -> Vec<Parameter> {
 
 /// The presets that a checkpoint's keys and shapes fit.
 pub fn fitting(file: &Checkpoint, names: KeyNames) -> Vec<(Preset, ModelConfig)> {
+    let file = &file.clone().renamed(|key| names.canonical(key));
     let fits = |preset: &Preset| {
         let config = preset.config().ok().filter(|config| config.names() == names)?;
         // What is quick to see first: most presets differ in it.
         let key = names.published("to_logits.1.weight");
         let (gpt, shape) = (config.gpt(), file.shape(&key)?);
         let likely = shape.get(1) == Some(&gpt.dim) && layers(file, names) == gpt.layers;
-        (likely && Misfit::find(file, &wanted(&config), names).is_none()).then_some((*preset, config))
+        (likely && Misfit::find(file, &wanted(&config)).is_none()).then_some((*preset, config))
     };
     PRESETS.iter().filter_map(fits).collect()
 }

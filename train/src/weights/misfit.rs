@@ -5,7 +5,7 @@ use std::fmt;
 
 use tokenize::checkpoint::Checkpoint;
 
-use super::{KeyNames, Parameter};
+use super::Parameter;
 
 /// How many keys of one kind a message lists.
 const LISTED: usize = 8;
@@ -24,11 +24,11 @@ pub struct Misfit {
 }
 
 impl Misfit {
-    /// Compares the keys of `file` with a model's parameters; `None` when they are the same. Mask buffers do not count.
-    pub fn find(file: &Checkpoint, wanted: &[Parameter], names: KeyNames) -> Option<Self> {
+    /// Compares the keys and shapes of `file` with a model's parameters; `None` when they are the same.
+    pub fn find(file: &Checkpoint, wanted: &[Parameter]) -> Option<Self> {
         let mut left: HashMap<&str, &Parameter> = wanted.iter().map(|one| (one.key.as_str(), one)).collect();
         let mut found = Self::default();
-        for key in file.keys().filter(|key| !names.is_buffer(key)) {
+        for key in file.keys() {
             let shape = file.shape(key).unwrap_or_default();
             match left.remove(key) {
                 None => found.unexpected.push(key.to_owned()),

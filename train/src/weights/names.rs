@@ -58,14 +58,16 @@ impl KeyNames {
         }
     }
 
-    /// Whether a published key is a mask, which no model needs: masks have closed forms.
-    pub fn is_buffer(self, published: &str) -> bool {
-        match self {
+    /// A key as [`Self::published`] writes it, of which some files have older forms; `None` for a buffer that no model
+    /// needs, since masks have closed forms.
+    pub fn canonical(self, published: &str) -> Option<String> {
+        let buffer = match self {
             Self::Rudolph | Self::Rudalle => {
                 published.starts_with("transformer.") && published.ends_with("_mask")
             }
             Self::ImageGpt => published.ends_with(".attn.bias") || published.ends_with(".attn.masked_bias"),
-        }
+        };
+        (!buffer).then(|| published.to_owned())
     }
 
     /// The published name of one of the model's parameters.
@@ -103,10 +105,10 @@ mod tests {
             ("lm_head.weight", "to_logits.1.weight"),
         ] {
             assert_eq!(KeyNames::ImageGpt.published(ours), published);
-            assert!(!KeyNames::ImageGpt.is_buffer(published));
+            assert_eq!(KeyNames::ImageGpt.canonical(published).as_deref(), Some(published));
         }
-        assert!(KeyNames::ImageGpt.is_buffer("transformer.h.0.attn.bias"));
-        assert!(KeyNames::Rudolph.is_buffer("transformer.last_conv_mask"));
+        assert_eq!(KeyNames::ImageGpt.canonical("transformer.h.0.attn.bias"), None);
+        assert_eq!(KeyNames::Rudolph.canonical("transformer.last_conv_mask"), None);
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub fn load<M: Module>(module: M, path: &Path, names: KeyNames) -> Result<M> {
 pub fn fitted(file: Checkpoint, wanted: &[Parameter], names: KeyNames) -> Result<Checkpoint> {
     // Trainers wrap models: `state_dict.`, `module.`.
     let file = wanted.first().and_then(|first| file.below(&first.key)).unwrap_or(file);
-    match Misfit::find(&file, wanted, names) {
+    let file = file.renamed(|key| names.canonical(key));
+    match Misfit::find(&file, wanted) {
         None => Ok(file),
         Some(misfit) => {
             let misfit = Box::new(Misfit { likely: presets::likely(&file, names), ..misfit });
