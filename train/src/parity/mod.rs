@@ -3,6 +3,7 @@
 mod checked;
 mod core;
 mod image_gpt;
+mod image_prompts;
 #[cfg(test)]
 mod malformed;
 mod masks;
@@ -28,6 +29,7 @@ pub fn run(dir: &Path, device: &Device) -> Result<Vec<Comparison>> {
         "rudolph" => rudolph::run(&case, device),
         "imagegpt" => image_gpt::run(&case, device),
         "rudalle" => rudalle::run(&case, device),
+        "image_prompts" => image_prompts::run(&case, device),
         "masks" => masks::run(&case),
         "sampling" => top_k_top_p::run(&case),
         other => Err(Error::config(format!("{}: no model {other:?} to compare with", dir.display()))),
@@ -87,6 +89,11 @@ mod tests {
     #[test]
     fn image_gpt() {
         check("imagegpt", 39);
+    }
+
+    #[test]
+    fn image_prompts() {
+        check("image-prompts", 33);
     }
 
     #[test]
