@@ -4,6 +4,8 @@
 
 #[path = "train/codec.rs"]
 mod codec;
+#[path = "train/drawing.rs"]
+mod drawing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

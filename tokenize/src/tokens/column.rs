@@ -91,6 +91,21 @@ impl Column {
         Self { name: name.into(), kind: DataType::Utf8 }
     }
 
+    /// A column of integers of 64 bits with a sign.
+    pub fn int(name: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: DataType::Int64 }
+    }
+
+    /// A column of integers of 64 bits without one.
+    pub fn uint(name: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: DataType::UInt64 }
+    }
+
+    /// A column of numbers of 64 bits with a fraction.
+    pub fn float(name: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: DataType::Float64 }
+    }
+
     /// A column like `field`, in the plainest spelling of its type: `LargeUtf8` and dictionaries of strings become `Utf8`.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! Here is what can be done with it; `folder` reads and writes it.
 
+mod drawings;
 mod folder;
 mod words;
 
@@ -16,6 +17,7 @@ use crate::rudolph::Rudolph;
 pub use crate::run::png;
 use crate::sampling::SamplingConfig;
 use crate::{Error, Result};
+pub use drawings::{Drawn, select};
 pub use folder::Sources;
 pub(crate) use words::save_settings;
 

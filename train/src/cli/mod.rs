@@ -1,8 +1,12 @@
 //! The command line of `train`: one file per group of subcommands, each turning flags into a library call.
 
+mod caption;
+mod continue_;
+mod drawing;
 mod export;
-mod generate;
 mod parity;
+mod sample;
+mod sampling;
 mod show;
 mod start;
 
@@ -28,6 +32,7 @@ pub use start::train_task;
   train rudolph.toml --set run.steps=5000 --fresh
   train resume runs/rudolph
   train sample runs/rudolph --prompt \"рыжий котик\" --n 4 --out drawing.png
+  train continue runs/rudolph picture.png --prompt \"red cat\"
   train caption runs/rudolph picture.png
   train show runs/rudolph
 
@@ -56,9 +61,11 @@ enum Command {
     /// Continue a run from its folder alone
     Resume(start::ResumeArgs),
     /// Draw pictures from words
-    Sample(generate::SampleArgs),
+    Sample(sample::SampleArgs),
+    /// Draw the rest of pictures of which a part is given
+    Continue(continue_::ContinueArgs),
     /// Put pictures into words
-    Caption(generate::CaptionArgs),
+    Caption(caption::CaptionArgs),
     /// Write a run's codec to a file, and pictures beside their reconstructions
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
@@ -77,6 +84,7 @@ impl Command {
     fn without_config(&self) -> Option<(&'static str, &Common)> {
         match self {
             Self::Sample(args) => Some(("sample", &args.common)),
+            Self::Continue(args) => Some(("continue", &args.common)),
             Self::Caption(args) => Some(("caption", &args.common)),
             Self::Export(args) => Some(("export", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
@@ -106,8 +114,9 @@ pub fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         None => start::start(cli.start.config.as_deref(), &cli.start.how, &cli.start.common),
         Some(Command::Resume(args)) => start::resume(&args),
-        Some(Command::Sample(args)) => generate::sample(&args),
-        Some(Command::Caption(args)) => generate::caption(&args),
+        Some(Command::Sample(args)) => sample::sample(&args),
+        Some(Command::Continue(args)) => continue_::continue_(&args),
+        Some(Command::Caption(args)) => caption::caption(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
         Some(Command::Parity(args)) => parity::parity(&args),
