@@ -162,7 +162,11 @@ fn pixel_error(drawn: &Picture, source: &Picture, given: &[(usize, u16)], grid: 
     }
     let (width, side) = (drawn.width() as usize, drawn.width() as usize / grid);
     let mut is_given = vec![false; grid * grid];
-    given.iter().filter(|(place, _)| *place < is_given.len()).for_each(|(place, _)| is_given[*place] = true);
+    for (place, _) in given {
+        if let Some(place) = is_given.get_mut(*place) {
+            *place = true;
+        }
+    }
     let (mut sum, mut count) = (0.0, 0);
     for (at, (a, b)) in drawn.pixels().iter().zip(source.pixels()).enumerate() {
         let (row, column) = (at / 3 / width / side, at / 3 % width / side);
