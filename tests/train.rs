@@ -8,6 +8,8 @@ mod codec;
 mod convert;
 #[path = "train/dalle.rs"]
 mod dalle;
+#[path = "train/drawing.rs"]
+mod drawing;
 #[path = "train/imagegpt.rs"]
 mod imagegpt;
 #[path = "train/score.rs"]

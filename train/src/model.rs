@@ -190,6 +190,10 @@ impl Draws for Model {
     fn asks(&self, text: &[u32]) -> Option<Framed> {
         self.any().asks(text)
     }
+
+    fn asks_nothing(&self) -> Option<Framed> {
+        self.any().asks_nothing()
+    }
 }
 
 impl TokenModel for Model {

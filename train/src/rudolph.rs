@@ -352,6 +352,11 @@ impl Draws for Rudolph {
     fn asks(&self, text: &[u32]) -> Option<Framed> {
         Some(frame(text, self.config.left_token(Task::TextToImage), self.config.left))
     }
+
+    fn asks_nothing(&self) -> Option<Framed> {
+        let unknown = self.config.token(self.config.tokens.left_unknown);
+        Some(frame(&[], unknown, self.config.left))
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Here is how it draws, in `says` what it says; `folder` reads and writes it.
 
+mod drawings;
 mod folder;
 mod says;
 mod words;
@@ -16,6 +17,7 @@ use crate::rudolph::Rudolph;
 pub use crate::run::png;
 use crate::sampling::SamplingConfig;
 use crate::{Error, Result};
+pub use drawings::{Drawn, select};
 pub use folder::Sources;
 pub(crate) use folder::{
     config_in, is_model, model_files, model_in, parts_in, save_beside_weights, weights_in,

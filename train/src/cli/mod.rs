@@ -3,13 +3,16 @@
 mod answer;
 mod caption;
 mod classify;
+mod continue_;
 mod convert;
+mod drawing;
 mod export;
 mod export_model;
-mod generate;
 mod parity;
 mod pictures;
 mod probe;
+mod sample;
+mod sampling;
 mod score;
 mod show;
 mod speech;
@@ -38,6 +41,7 @@ pub use start::train_task;
   train rudolph.toml --set run.steps=5000 --fresh
   train resume runs/rudolph
   train sample runs/rudolph --prompt \"рыжий котик\" --n 4 --out drawing.png
+  train continue runs/rudolph picture.png --prompt \"red cat\"
   train caption runs/rudolph picture.png
   train classify runs/rudolph picture.png --class cat --class dog
   train show runs/rudolph
@@ -68,7 +72,9 @@ enum Command {
     /// Continue a run from its folder alone
     Resume(start::ResumeArgs),
     /// Draw pictures from words
-    Sample(generate::SampleArgs),
+    Sample(sample::SampleArgs),
+    /// Draw the rest of pictures of which a part is given
+    Continue(continue_::ContinueArgs),
     /// Put pictures into words
     Caption(caption::CaptionArgs),
     /// Choose among classes for pictures
@@ -101,6 +107,7 @@ impl Command {
     fn without_config(&self) -> Option<(&'static str, &Common)> {
         match self {
             Self::Sample(args) => Some(("sample", &args.common)),
+            Self::Continue(args) => Some(("continue", &args.common)),
             Self::Caption(args) => Some(("caption", &args.common)),
             Self::Convert(args) => Some(("convert", &args.common)),
             Self::Classify(args) => Some(("classify", &args.common)),
@@ -138,7 +145,8 @@ pub fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         None => start::start(cli.start.config.as_deref(), &cli.start.how, &cli.start.common),
         Some(Command::Resume(args)) => start::resume(&args),
-        Some(Command::Sample(args)) => generate::sample(&args),
+        Some(Command::Sample(args)) => sample::sample(&args),
+        Some(Command::Continue(args)) => continue_::continue_(&args),
         Some(Command::Convert(args)) => convert::run(&args),
         Some(Command::Caption(args)) => caption::caption(&args),
         Some(Command::Classify(args)) => classify::classify(&args),

@@ -5,10 +5,10 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+use burn::backend::{Autodiff, AutodiffBackend, Backend, Flex, backend_extension};
 use burn::tensor::{DType, TensorData};
 
-use super::attention::{self, Tiles};
+use super::attention::{self, Sight, Tiles, cached};
 use super::{cross_entropy, gelu, layer_norm, linear};
 
 /// Operations of the transformer that have a kernel of their own.
@@ -27,6 +27,13 @@ pub(crate) trait GptOps: Backend {
     ) -> FloatTensor<Self>;
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn fused_attention(qkv: FloatTensor<Self>, heads: usize, tiles: Tiles) -> FloatTensor<Self>;
+    fn fused_cached_attention(
+        qkv: FloatTensor<Self>,
+        keys: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        start: usize,
+        sight: Sight,
+    ) -> FloatTensor<Self>;
     fn fused_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
@@ -75,6 +82,16 @@ impl GptOps for Flex {
         let mut out = shape(&qkv);
         out[2] = sizes.width;
         tensor(attention::forward(&sizes, qkv.storage(), &tiles), out)
+    }
+
+    fn fused_cached_attention(qkv: Cpu, keys: Cpu, values: Cpu, start: usize, sight: Sight) -> Cpu {
+        // The cache's buffers are contiguous, so only `qkv` may be copied here.
+        let (qkv, keys, values) = (qkv.to_contiguous(), keys.to_contiguous(), values.to_contiguous());
+        let (mut out, cache) = (shape(&qkv), shape(&keys));
+        let new = out[1];
+        let sizes = cached::Sizes { new, heads: cache[1], capacity: cache[2], head: cache[3], start };
+        out[2] /= 3;
+        tensor(cached::forward(&sizes, qkv.storage(), keys.storage(), values.storage(), &sight), out)
     }
 
     fn fused_cross_entropy(logits: Cpu, targets: IntTensor<Self>) -> Cpu {
@@ -238,6 +255,17 @@ impl<C: CheckpointStrategy> GptOps for Autodiff<Flex, C> {
             }
             OpsKind::UnTracked(prep) => prep.finish(Flex::fused_attention(qkv, heads, tiles)),
         }
+    }
+
+    fn fused_cached_attention(
+        qkv: FloatTensor<Self>,
+        keys: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        start: usize,
+        sight: Sight,
+    ) -> FloatTensor<Self> {
+        let (qkv, keys, values) = (qkv.into_primitive(), keys.into_primitive(), values.into_primitive());
+        Self::from_inner(Flex::fused_cached_attention(qkv, keys, values, start, sight))
     }
 
     fn fused_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {

@@ -14,7 +14,7 @@ mod linear;
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{Device, Int, Tensor};
 
-pub(crate) use attention::Tiles;
+pub(crate) use attention::{Sight, Tiles};
 use extension::GptOps;
 
 /// Whether the kernels of this folder can run where `device` is.
@@ -69,6 +69,29 @@ pub(crate) fn attention(qkv: Tensor<3>, heads: usize, tiles: &Tiles) -> Option<T
     is_cpu(&qkv.device()).then(|| {
         let tiles = tiles.clone();
         Tensor::from_dispatch(<Dispatch as GptOps>::fused_attention(qkv.into_dispatch(), heads, tiles))
+    })
+}
+
+/// Attention of the new positions of `qkv` over `keys` and `values`, which hold them from `start` on; `None` where there
+/// is no kernel. It has no gradient.
+///
+/// # Shapes
+/// qkv `[b, t, 3·d]`, keys and values `[b, heads, capacity, head_dim]` → `[b, t, d]`
+pub(crate) fn cached_attention(
+    qkv: Tensor<3>,
+    keys: Tensor<4>,
+    values: Tensor<4>,
+    start: usize,
+    sight: Sight,
+) -> Option<Tensor<3>> {
+    is_cpu(&qkv.device()).then(|| {
+        Tensor::from_dispatch(<Dispatch as GptOps>::fused_cached_attention(
+            qkv.into_dispatch(),
+            keys.into_dispatch(),
+            values.into_dispatch(),
+            start,
+            sight,
+        ))
     })
 }
 

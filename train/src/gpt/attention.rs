@@ -52,23 +52,34 @@ impl SelfAttention {
     /// `[b, t, d]` → `[b, t, d]`; with a cache, `x` holds the positions after those the cache has seen.
     pub(super) fn forward(&self, x: Tensor<3>, mask: &Mask, cache: Option<&mut LayerCache>) -> Tensor<3> {
         let [b, t, d] = x.dims();
-        let (heads, head_dim) = (self.heads, d / self.heads);
         let qkv = linear_map(&self.query_key_value, x);
-        if cache.is_none()
-            && t <= mask.tiles.len()
-            && let Some(attended) = fused::attention(qkv.clone(), heads, &mask.tiles)
-        {
-            return linear_map(&self.dense, attended);
-        }
-        // [q | k | v], each with its heads side by side: one view with 3·heads heads needs no copy to split.
-        let qkv = qkv.reshape([b, t, 3 * heads, head_dim]).swap_dims(1, 2);
-        let q = qkv.clone().narrow(1, 0, heads);
-        let (k, v) = (qkv.clone().narrow(1, heads, heads), qkv.narrow(1, 2 * heads, heads));
-        let (k, v) = match cache {
-            Some(cache) => cache.append(k, v),
-            None => (k, v),
+        let whole = cache.as_ref().is_none_or(|cache| cache.is_empty()) && t <= mask.tiles.len();
+        let fast = |qkv: &Tensor<3>| fused::attention(qkv.clone(), self.heads, &mask.tiles);
+        let attended = match cache {
+            None => whole.then(|| fast(&qkv)).flatten().unwrap_or_else(|| {
+                let [q, k, v] = self.split(&qkv);
+                attention(q, k, v, mask).swap_dims(1, 2).reshape([b, t, d])
+            }),
+            Some(cache) => {
+                let [q, k, v] = self.split(&qkv);
+                cache.append(k, v);
+                let fast = if whole { fast(&qkv) } else { cache.attend(&qkv, mask) };
+                fast.unwrap_or_else(|| {
+                    let (k, v) = cache.seen();
+                    attention(q, k, v, mask).swap_dims(1, 2).reshape([b, t, d])
+                })
+            }
         };
-        linear_map(&self.dense, attention(q, k, v, mask).swap_dims(1, 2).reshape([b, t, d]))
+        linear_map(&self.dense, attended)
+    }
+
+    /// `[b, t, 3d]` as q, k and v of `[b, heads, t, head_dim]`.
+    fn split(&self, qkv: &Tensor<3>) -> [Tensor<4>; 3] {
+        let [b, t, width] = qkv.dims();
+        let heads = self.heads;
+        // [q | k | v], each with its heads side by side: one view with 3·heads heads needs no copy to split.
+        let qkv = qkv.clone().reshape([b, t, 3 * heads, width / (3 * heads)]).swap_dims(1, 2);
+        [0, 1, 2].map(|part| qkv.clone().narrow(1, part * heads, heads))
     }
 }
 

@@ -26,7 +26,7 @@ pub use activation::{Activation, tanh_gelu};
 pub use attention::{SelfAttention, attention, dense_attention};
 pub use batch::{Batch, Framed, frame, ids};
 pub use block::Block;
-pub use cache::{Cache, LayerCache};
+pub use cache::{Cache, Head, LayerCache};
 pub use config::{GptConfig, GridPositions, Start};
 pub use embedding::{BOS, EOS, PAD};
 pub(crate) use mask::FORBIDDEN;

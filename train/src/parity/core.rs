@@ -11,12 +11,18 @@ use tokenize::parity::{Array, Case, Comparison, Outputs};
 use super::{checked, scalar};
 use crate::Result;
 use crate::gpt::{Batch, Cache, Gpt, MaskKind, Vocabulary, ids};
-use crate::sampling::SamplingConfig;
+use crate::sampling::{GuidanceForm, SamplingConfig};
 use crate::weights::KeyNames;
 
 /// The only sampling that any generator reproduces.
-pub(super) const GREEDY: SamplingConfig =
-    SamplingConfig { top_k: 1, top_p: 1.0, temperature: 1.0, guidance: 1.0, seed: 0 };
+pub(super) const GREEDY: SamplingConfig = SamplingConfig {
+    top_k: 1,
+    top_p: 1.0,
+    temperature: 1.0,
+    guidance: 1.0,
+    guidance_form: GuidanceForm::Logits,
+    seed: 0,
+};
 
 /// A tensor outside its device.
 pub(super) fn array<const D: usize>(tensor: Tensor<D>) -> Array {

@@ -4,6 +4,7 @@ mod checked;
 mod clip;
 mod core;
 mod image_gpt;
+mod image_prompts;
 #[cfg(test)]
 mod malformed;
 mod masks;
@@ -30,6 +31,7 @@ pub fn run(dir: &Path, device: &Device) -> Result<Vec<Comparison>> {
         "imagegpt" => image_gpt::run(&case, device),
         "clip" => clip::run(&case, device),
         "rudalle" => rudalle::run(&case, device),
+        "image_prompts" => image_prompts::run(&case, device),
         "masks" => masks::run(&case),
         "sampling" => top_k_top_p::run(&case),
         other => Err(Error::config(format!("{}: no model {other:?} to compare with", dir.display()))),
@@ -94,6 +96,11 @@ mod tests {
     #[test]
     fn clip() {
         check("clip", 9);
+    }
+
+    #[test]
+    fn image_prompts() {
+        check("image-prompts", 33);
     }
 
     #[test]

@@ -32,7 +32,8 @@ fn keep_top_k(logits: &mut [f32], k: usize) {
 
 fn keep_top_p(logits: &mut [f32], p: f64) {
     let probabilities = probabilities(logits);
-    let mut order = (0..logits.len()).collect::<Vec<_>>();
+    // What top-k has left out is most of a vocabulary, and need not be sorted.
+    let mut order = (0..logits.len()).filter(|&i| logits[i] > f32::NEG_INFINITY).collect::<Vec<_>>();
     order.sort_by(|&a, &b| descending(logits[a], logits[b]));
     let mut before = 0.0;
     for (rank, &index) in order.iter().enumerate() {
@@ -50,7 +51,8 @@ fn descending(a: f32, b: f32) -> Ordering {
 /// The softmax, in f64.
 pub fn probabilities(logits: &[f32]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut values = logits.iter().map(|&logit| f64::from(logit - max).exp()).collect::<Vec<_>>();
+    let exp = |&logit: &f32| if logit == f32::NEG_INFINITY { 0.0 } else { f64::from(logit - max).exp() };
+    let mut values = logits.iter().map(exp).collect::<Vec<_>>();
     let sum: f64 = values.iter().sum();
     for value in &mut values {
         *value /= sum;

@@ -1,12 +1,16 @@
 //! From logits to a token: temperature, top-k, top-p, and a draw from a stream of its own per sample.
 
 mod filter;
+mod guidance;
 mod multinomial;
+mod preset;
 
 use serde::{Deserialize, Serialize};
 
 pub use filter::{filter, probabilities};
+pub use guidance::GuidanceForm;
 pub use multinomial::Stream;
+pub use preset::Preset;
 
 use crate::error::{Error, Result};
 
@@ -23,6 +27,8 @@ pub struct SamplingConfig {
     /// Classifier-free guidance (Ho and Salimans 2022): logits become `empty + guidance · (with text - empty)`, so above 1
     /// the text counts for more; 1 is off. Needs a model that was trained with some texts left out, and twice the time.
     pub guidance: f64,
+    /// What `guidance` is a number for.
+    pub guidance_form: GuidanceForm,
     /// Decides every draw, together with the sample's index.
     pub seed: u64,
 }
@@ -30,7 +36,14 @@ pub struct SamplingConfig {
 impl Default for SamplingConfig {
     /// RuDOLPH's setting for images: top-k 768, top-p 0.99, temperature 1 (`rudolph/api.py`).
     fn default() -> Self {
-        Self { top_k: 768, top_p: 0.99, temperature: 1.0, guidance: 1.0, seed: 0 }
+        Self {
+            top_k: 768,
+            top_p: 0.99,
+            temperature: 1.0,
+            guidance: 1.0,
+            guidance_form: GuidanceForm::Logits,
+            seed: 0,
+        }
     }
 }
 
@@ -54,20 +67,16 @@ impl SamplingConfig {
         if !self.guidance.is_finite() {
             return Err(Error::config(format!("guidance: {} is not a number to multiply by", self.guidance)));
         }
+        if self.guidance_form == GuidanceForm::Mix && !(0.0..=1.0).contains(&self.guidance) {
+            let why = format!("guidance: {} is no share of probabilities, not in 0..=1", self.guidance);
+            return Err(Error::config(why).with_hint("the form `logits` takes any number"));
+        }
         Ok(())
     }
 
     /// Whether each sample needs a twin without text.
     pub fn is_guided(&self) -> bool {
-        self.guidance != 1.0
-    }
-
-    /// Moves logits away from those of the twin without text.
-    pub(crate) fn guide(&self, logits: &mut [f32], without_text: &[f32]) {
-        let guidance = self.guidance as f32;
-        for (logit, base) in logits.iter_mut().zip(without_text) {
-            *logit = base + guidance * (*logit - base);
-        }
+        self.guidance != self.guidance_form.off()
     }
 
     /// Chooses one token from the logits of one sample.
@@ -75,12 +84,18 @@ impl SamplingConfig {
     /// # Errors
     /// [`Error::Logits`] when a logit is NaN.
     pub fn choose(&self, logits: &[f32], stream: &mut Stream) -> Result<usize> {
-        if logits.iter().any(|logit| logit.is_nan()) {
+        self.choose_guided(logits, None, stream)
+    }
+
+    /// The same with the logits of the sample's twin without text.
+    ///
+    /// # Errors
+    /// As for [`Self::choose`].
+    pub fn choose_guided(&self, with: &[f32], without: Option<&[f32]>, stream: &mut Stream) -> Result<usize> {
+        if with.iter().chain(without.unwrap_or_default()).any(|logit| logit.is_nan()) {
             return Err(Error::Logits);
         }
-        let mut logits = logits.to_vec();
-        filter(&mut logits, self);
-        Ok(stream.draw(&probabilities(&logits)))
+        Ok(stream.draw(&self.distribution(with, without)))
     }
 }
 

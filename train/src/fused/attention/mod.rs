@@ -4,12 +4,14 @@
 //! size t×t exists. Scores lie key by key, `[keys, 16]`, so the softmax over keys runs down whole vectors. The backward
 //! pass computes them again.
 
+pub(super) mod cached;
 mod product;
 mod tiles;
 
 use rayon::prelude::*;
 use tokenize::simd::exp;
 
+pub(crate) use cached::Sight;
 use product::{LANES, columns, rows};
 pub(crate) use tiles::Tiles;
 use tiles::{QUERIES, Tile};

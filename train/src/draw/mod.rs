@@ -1,10 +1,21 @@
 //! Text → image: codes drawn one by one from the model, many pictures at a time, with a K/V cache.
 
-use burn::tensor::{Int, Tensor};
+//!
+//! `codes` has the loop, `prompt` makes given codes of a picture, `memory` says how many fit, `rank` which are best.
+
+mod codes;
+pub mod memory;
+pub mod prompt;
+mod rank;
 
 use crate::error::{Error, Result};
-use crate::gpt::{Cache, Framed, Gpt, GptConfig, Vocabulary, ids};
-use crate::sampling::{SamplingConfig, Stream};
+use crate::gpt::{Framed, Gpt, GptConfig, ids};
+use crate::sampling::{GuidanceForm, SamplingConfig};
+pub use codes::draw_codes;
+pub(crate) use codes::host;
+pub use memory::Footprint;
+pub use prompt::{Borders, given_codes};
+pub use rank::{Score, rank};
 
 /// What to draw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +44,11 @@ pub trait Draws {
     /// The left text that asks for an image of `text` (bare BPE ids); `None` in a model without text. The empty text is
     /// what guidance moves away from.
     fn asks(&self, text: &[u32]) -> Option<Framed>;
+
+    /// The left text that says nothing of the image: what RuDOLPH's forms of guidance mix with.
+    fn asks_nothing(&self) -> Option<Framed> {
+        self.asks(&[])
+    }
 }
 
 /// Draws in batches of `batch`: one grid of codes per drawing.
@@ -50,6 +66,10 @@ pub fn draw<M: Draws + ?Sized>(
     on_step: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<u16>>> {
     sampling.validate()?;
+    if sampling.is_guided() && model.asks(&[]).is_none() {
+        let why = "guidance: the model has no text that could count for more";
+        return Err(Error::config(why).with_hint("leave it out"));
+    }
     for drawing in drawings {
         check(model.gpt().config(), drawing)?;
     }
@@ -81,74 +101,17 @@ fn draw_batch<M: Draws + ?Sized>(
     sampling: &SamplingConfig,
     on_step: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<u16>>> {
-    let mut texts = drawings.iter().map(|drawing| drawing.text.as_slice()).collect::<Vec<_>>();
+    let mut texts = drawings.iter().map(|drawing| model.asks(&drawing.text)).collect::<Vec<_>>();
     if sampling.is_guided() {
-        texts.resize(2 * drawings.len(), &[]);
+        let nothing = match sampling.guidance_form {
+            GuidanceForm::Logits => model.asks(&[]),
+            GuidanceForm::Mix | GuidanceForm::LateSoftmax => model.asks_nothing(),
+        };
+        texts.resize(2 * drawings.len(), nothing);
     }
-    let left = texts.into_iter().filter_map(|text| Some(model.asks(text)?.ids)).collect::<Vec<_>>();
-    let left = ids(&left, &model.gpt().device());
+    let texts = texts.into_iter().flatten().map(|text| text.ids).collect::<Vec<_>>();
+    let left = ids(&texts, &model.gpt().device());
     draw_codes(model.gpt(), left, drawings, sampling, on_step)
-}
-
-/// Draws one image per drawing, all in one batch, after the framed left text `[b, left]` of a model that has one. With
-/// guidance `left` has twice as many rows: the texts, then as many empty ones.
-///
-/// # Errors
-/// The model's logits are NaN.
-pub fn draw_codes(
-    gpt: &Gpt,
-    left: Option<Tensor<2, Int>>,
-    drawings: &[Drawing],
-    sampling: &SamplingConfig,
-    on_step: &mut dyn FnMut(usize),
-) -> Result<Vec<Vec<u16>>> {
-    let (config, device) = (gpt.config(), gpt.device());
-    let mut streams =
-        drawings.iter().map(|drawing| Stream::new(sampling.seed, drawing.stream)).collect::<Vec<_>>();
-    let given =
-        drawings.iter().map(|drawing| drawing.given.iter().copied().collect()).collect::<Vec<Given>>();
-    let rows = drawings.len() * if sampling.is_guided() { 2 } else { 1 };
-    let mut cache = Cache::new(config, rows, &device);
-    let mut codes = vec![Vec::with_capacity(config.segments().image()); drawings.len()];
-    let mut input = match left {
-        Some(left) => gpt.embed_left(left),
-        None => gpt.embed_start(rows),
-    };
-    for place in 0..config.segments().image() {
-        let Some(x) = input.take() else { break };
-        let last = x.dims()[1] - 1;
-        let hidden = gpt.forward(x, Some(&mut cache)).narrow(1, last, 1);
-        let needed = given.iter().any(|given| !given.contains_key(&place));
-        let mut logits = if needed { Some(host(gpt.logits(hidden, Vocabulary::Image))) } else { None };
-        if let Some((texts, empty)) = logits.as_mut().map(|logits| logits.split_at_mut(drawings.len())) {
-            texts.iter_mut().zip(empty).for_each(|(text, empty)| sampling.guide(text, empty));
-        }
-        for (row, codes) in codes.iter_mut().enumerate() {
-            codes.push(match (given[row].get(&place), &logits) {
-                (Some(code), _) => *code,
-                // Special image tokens, behind the codes, are never drawn.
-                (None, Some(logits)) => {
-                    sampling.choose(&logits[row][..config.image_vocab], &mut streams[row])? as u16
-                }
-                (None, None) => 0,
-            });
-        }
-        // The twins without text get what was drawn with it.
-        let step = codes.iter().cycle().take(rows).map(|codes| vec![codes[place]]).collect::<Vec<_>>();
-        input = ids(&step, &device).and_then(|step| gpt.embed_image(step, place));
-        on_step((place + 1) * drawings.len());
-    }
-    Ok(codes)
-}
-
-type Given = std::collections::HashMap<usize, u16>;
-
-/// `[b, 1, v]` → one vector per row.
-pub(crate) fn host(logits: Tensor<3>) -> Vec<Vec<f32>> {
-    let [_, _, v] = logits.dims();
-    let values = logits.inner().to_data_as::<f32>();
-    let values = values.as_slice::<f32>().unwrap_or_default();
-    values.chunks(v).map(<[f32]>::to_vec).collect()
 }
 
 #[cfg(test)]
@@ -188,6 +151,28 @@ mod tests {
         let guided = greedy(7.0, &[6, 9]);
         assert_ne!(guided, plain);
         assert_eq!(guided[0], guided[1]);
+    }
+
+    #[test]
+    fn the_published_guidance_mixes_with_a_text_that_says_nothing() {
+        use crate::sampling::GuidanceForm::{LateSoftmax, Mix};
+        let model = model(&tiny());
+        assert_ne!(model.asks(&[]), model.asks_nothing(), "another task token");
+        let run = |guidance_form, guidance| {
+            let sampling = SamplingConfig { guidance_form, guidance, seed: 5, ..SamplingConfig::default() };
+            draw(&model, &drawings(2), &sampling, 2, &mut |_| ()).unwrap()
+        };
+        let plain = draw(
+            &model,
+            &drawings(2),
+            &SamplingConfig { seed: 5, ..SamplingConfig::default() },
+            2,
+            &mut |_| (),
+        );
+        for form in [Mix, LateSoftmax] {
+            assert_eq!(run(form, 0.0), *plain.as_ref().unwrap());
+            assert_ne!(run(form, 0.9), *plain.as_ref().unwrap());
+        }
     }
 
     #[test]
