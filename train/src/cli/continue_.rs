@@ -1,6 +1,6 @@
 //! `train continue`: a part of a picture is given, the rest is drawn.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use pipeline::cli::Common;
@@ -107,7 +107,7 @@ pub(super) fn continue_(args: &ContinueArgs) -> Result<u8> {
     if bundle.bpe.is_none() && !args.prompt.is_empty() {
         return Err(Error::config("--prompt: the model has no text").with_hint("leave it out"));
     }
-    let (grid, size) = (bundle.model.gpt().config().grid, bundle.image_size());
+    let grid = bundle.model.gpt().config().grid;
     args.borders(grid).check(grid)?;
     let (mut sources, mut requests) = (Vec::new(), Vec::new());
     for path in &args.pictures {
