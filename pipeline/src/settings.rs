@@ -30,9 +30,9 @@ pub fn load<T: DeserializeOwned + Serialize>(path: Option<&Path>, sets: &[String
         None => String::new(),
     };
     let file = path.map_or_else(|| "defaults".to_owned(), |p| p.display().to_string());
-    let from_file = toml::from_str::<T>(&text);
+    let from_file = parse(&text, &file);
     if sets.is_empty() || from_file.is_err() {
-        return from_file.map_err(|e| located(&file, &text, &e));
+        return from_file;
     }
     let table: Table = toml::from_str(&text).map_err(|e| located(&file, &text, &e))?;
     let mut merged = table.clone();
@@ -40,6 +40,14 @@ pub fn load<T: DeserializeOwned + Serialize>(path: Option<&Path>, sets: &[String
         apply(&mut merged, set)?;
     }
     read(&merged).map_err(|error| config_error(guilty::<T>(table, sets, &error), error.message()))
+}
+
+/// Reads the text of a file that errors name `file`.
+///
+/// # Errors
+/// [`Error::Config`] with `file:line:column`.
+pub fn parse<T: DeserializeOwned>(text: &str, file: &str) -> Result<T> {
+    toml::from_str::<T>(text).map_err(|error| located(file, text, &error))
 }
 
 /// The config as TOML text, every key written out.

@@ -57,7 +57,7 @@ pub fn caption(
         return Err(Error::config(format!("text id {id} is not below text_vocab {}", config.text_vocab)));
     }
     for image in images {
-        config.check_codes(&image.codes)?;
+        model.gpt.config().check_codes(&image.codes)?;
     }
     let mut captions = Vec::with_capacity(images.len());
     for chunk in images.chunks(batch.max(1)) {

@@ -3,8 +3,7 @@
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Error, Result};
-use crate::gpt::{Cache, Gpt, Vocabulary, frame, ids};
-use crate::rudolph::{Rudolph, Task};
+use crate::gpt::{Cache, Framed, Gpt, GptConfig, Vocabulary, ids};
 use crate::sampling::{SamplingConfig, Stream};
 
 /// What to draw.
@@ -26,6 +25,16 @@ impl Drawing {
     }
 }
 
+/// What drawing asks of a model.
+pub trait Draws {
+    /// The transformer.
+    fn gpt(&self) -> &Gpt;
+
+    /// The left text that asks for an image of `text` (bare BPE ids); `None` in a model without text. The empty text is
+    /// what guidance moves away from.
+    fn asks(&self, text: &[u32]) -> Option<Framed>;
+}
+
 /// Draws in batches of `batch`: one grid of codes per drawing.
 ///
 /// A drawing depends on its text, its given codes and (seed, stream) only, not on the batch it is in (up to rounding).
@@ -33,8 +42,8 @@ impl Drawing {
 ///
 /// # Errors
 /// A setting or a given code is not valid, or the model's logits are NaN.
-pub fn draw(
-    model: &Rudolph,
+pub fn draw<M: Draws + ?Sized>(
+    model: &M,
     drawings: &[Drawing],
     sampling: &SamplingConfig,
     batch: usize,
@@ -42,21 +51,21 @@ pub fn draw(
 ) -> Result<Vec<Vec<u16>>> {
     sampling.validate()?;
     for drawing in drawings {
-        check(model, drawing)?;
+        check(model.gpt().config(), drawing)?;
     }
     let mut codes = Vec::with_capacity(drawings.len());
     for chunk in drawings.chunks(batch.max(1)) {
-        let before = codes.len() * model.config().grid.pow(2);
+        let before = codes.len() * model.gpt().config().segments().image();
         codes.extend(draw_batch(model, chunk, sampling, &mut |done| on_step(before + done))?);
     }
     Ok(codes)
 }
 
-fn check(model: &Rudolph, drawing: &Drawing) -> Result<()> {
-    let config = model.config();
-    let (places, codes) = (config.grid * config.grid, config.image_vocab);
-    if let Some(id) = drawing.text.iter().find(|id| **id as usize >= config.text_vocab) {
-        return Err(Error::config(format!("text id {id} is not below text_vocab {}", config.text_vocab)));
+fn check(config: &GptConfig, drawing: &Drawing) -> Result<()> {
+    let (places, codes) = (config.segments().image(), config.image_vocab);
+    // A model without text looks at none.
+    if config.left > 0 {
+        config.check_text(&drawing.text)?;
     }
     match drawing.given.iter().find(|(place, code)| *place >= places || usize::from(*code) >= codes) {
         Some((place, code)) => {
@@ -66,20 +75,19 @@ fn check(model: &Rudolph, drawing: &Drawing) -> Result<()> {
     }
 }
 
-fn draw_batch(
-    model: &Rudolph,
+fn draw_batch<M: Draws + ?Sized>(
+    model: &M,
     drawings: &[Drawing],
     sampling: &SamplingConfig,
     on_step: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<u16>>> {
-    let special = model.config().left_token(Task::TextToImage);
-    let frame = |text: &[u32]| frame(text, special, model.config().left).ids;
-    let mut left = drawings.iter().map(|drawing| frame(&drawing.text)).collect::<Vec<_>>();
+    let mut texts = drawings.iter().map(|drawing| drawing.text.as_slice()).collect::<Vec<_>>();
     if sampling.is_guided() {
-        left.resize(2 * drawings.len(), frame(&[]));
+        texts.resize(2 * drawings.len(), &[]);
     }
-    let left = ids(&left, &model.gpt.device());
-    draw_codes(&model.gpt, left, drawings, sampling, on_step)
+    let left = texts.into_iter().filter_map(|text| Some(model.asks(text)?.ids)).collect::<Vec<_>>();
+    let left = ids(&left, &model.gpt().device());
+    draw_codes(model.gpt(), left, drawings, sampling, on_step)
 }
 
 /// Draws one image per drawing, all in one batch, after the framed left text `[b, left]` of a model that has one. With

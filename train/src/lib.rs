@@ -5,7 +5,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`data`] | token shards in memory, batches as a pure function of the step |
-//! | [`gpt`], [`rudolph`], [`weights`] | the transformer and its configurations, published checkpoints |
+//! | [`gpt`], [`rudolph`], [`dalle`], [`image_gpt`] | the transformer and the models that are configurations of it |
+//! | [`model`], [`weights`] | any of them, and published checkpoints |
 //! | [`objective`], [`optim`], [`schedule`] | losses, AdamW and Muon, the learning rate |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
 //! | [`rudolph_task`], [`vqgan`] | what can be trained |
@@ -15,6 +16,7 @@
 pub mod bundle;
 pub mod caption;
 pub mod cli;
+pub mod dalle;
 pub mod data;
 #[cfg(feature = "demo")]
 pub mod demo;
@@ -23,6 +25,8 @@ pub mod draw;
 mod error;
 mod fused;
 pub mod gpt;
+pub mod image_gpt;
+pub mod model;
 pub mod objective;
 pub mod optim;
 pub mod parity;

@@ -9,8 +9,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::draw::Draws;
 use crate::error::{Error, Result};
-use crate::gpt::{Batch, Gpt, GptConfig, MaskSchedule, frame, ids};
+use crate::gpt::{Batch, Framed, Gpt, GptConfig, MaskSchedule, frame, ids};
 use crate::objective::{self, LossLayout, LossWeights, Losses, PositionLosses};
 use crate::weights::{self, KeyNames};
 
@@ -267,37 +268,14 @@ impl RudolphConfig {
     }
 
     fn check(&self, row: &Row<'_>) -> Result<()> {
-        if let Some(id) = row.text.iter().find(|id| **id as usize >= self.text_vocab) {
-            return Err(Error::config(format!("text id {id} is not below text_vocab {}", self.text_vocab)));
-        }
+        self.gpt().check_text(row.text)?;
         if row.task != Task::TextToText {
-            self.check_codes(row.codes)?;
+            self.gpt().check_codes(row.codes)?;
         }
         if row.task == Task::ImageToText && self.right == 0 {
             return Err(Error::config("right: image_to_text needs right-text positions"));
         }
         Ok(())
-    }
-
-    /// Checks that codes are one image of this model.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with the count or the code that does not fit.
-    pub fn check_codes(&self, codes: &[u16]) -> Result<()> {
-        let wanted = self.grid * self.grid;
-        if codes.len() != wanted {
-            return Err(Error::config(format!(
-                "{} codes, a grid of {} has {wanted}",
-                codes.len(),
-                self.grid
-            )));
-        }
-        match codes.iter().find(|code| usize::from(**code) >= self.image_vocab) {
-            Some(code) => {
-                Err(Error::config(format!("code {code} is not below image_vocab {}", self.image_vocab)))
-            }
-            None => Ok(()),
-        }
     }
 }
 
@@ -333,12 +311,7 @@ impl Rudolph {
 
     /// What the last layer's norm puts out: `[b, t, d]`.
     pub fn hidden(&self, batch: &Batch) -> Tensor<3> {
-        // A batch always has a left text; without any segment there is nothing to compute.
-        let x = self
-            .gpt
-            .embed(batch)
-            .unwrap_or_else(|| Tensor::zeros([1, 1, self.config.dim], &self.gpt.device()));
-        self.gpt.forward(x, None)
+        self.gpt.hidden(batch)
     }
 
     /// Parameters, one number each.
@@ -362,6 +335,16 @@ impl Rudolph {
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         weights::save(&self.gpt, path, KeyNames::Rudolph, &[])
+    }
+}
+
+impl Draws for Rudolph {
+    fn gpt(&self) -> &Gpt {
+        &self.gpt
+    }
+
+    fn asks(&self, text: &[u32]) -> Option<Framed> {
+        Some(frame(text, self.config.left_token(Task::TextToImage), self.config.left))
     }
 }
 
@@ -395,7 +378,12 @@ pub(crate) mod tests {
 
     /// The same weights each time: burn's generator is shared by all tests.
     pub(crate) fn model(config: &RudolphConfig) -> Rudolph {
-        config.init(&Device::flex()).map(&mut Fill(Stream::new(7, 0)))
+        fill(config.init(&Device::flex()))
+    }
+
+    /// Other weights: the same each time for a model of the same shapes.
+    pub(crate) fn fill<M: Module>(model: M) -> M {
+        model.map(&mut Fill(Stream::new(7, 0)))
     }
 
     struct Fill(Stream);

@@ -12,9 +12,9 @@ use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
 use super::{Bundle, words};
-use crate::rudolph::{Rudolph, RudolphConfig};
+use crate::model::{Model, ModelConfig, TokenModel};
 use crate::rudolph_task::RudolphTask;
-use crate::run::{Checkpoints, Folder, load_module};
+use crate::run::{Checkpoints, Folder, Kind, load_module};
 use crate::{Error, Result};
 
 const CONFIG: &str = "model.toml";
@@ -25,8 +25,8 @@ const CODEC: &str = "codec";
 /// Where a bundle's vocabulary comes from; the codec knows its own files.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The vocabulary.
-    pub bpe: PathBuf,
+    /// The vocabulary, if there is one.
+    pub bpe: Option<PathBuf>,
 }
 
 impl Bundle {
@@ -50,36 +50,56 @@ impl Bundle {
     }
 
     fn open_model(dir: &Path, device: &Device) -> Result<Self> {
-        let config: RudolphConfig = settings::load(Some(&dir.join(CONFIG)), &[])?;
+        let config = ModelConfig::read(&dir.join(CONFIG))?;
+        let has_text = config.gpt().total_text() > 0;
         Ok(Self {
-            model: Rudolph::load(&config, &dir.join(WEIGHTS), device)?,
+            model: config.load(&dir.join(WEIGHTS), device)?,
             codec: Codec::load(&codec_in(dir)?, device)?,
-            bpe: words::open(dir)?,
+            bpe: has_text.then(|| words::open(dir)).transpose()?,
         })
     }
 
     fn open_checkpoint(run: &Path, device: &Device) -> Result<Self> {
-        let task: RudolphTask = settings::load(Some(&Folder::config_of(run)), &[])?;
-        let Some((_, checkpoint)) = Checkpoints::list_in(&run.join("checkpoints"))?.pop() else {
-            return Err(Error::config(format!("{}: no model and no checkpoint yet", run.display()))
-                .with_hint(format!("continue it with `train resume {}`", run.display())));
-        };
-        Ok(Self {
-            model: load_module(task.model.init(device), &checkpoint.join(WEIGHTS))?,
-            codec: Codec::load(&task.data.codec, device)?,
-            bpe: words::with_settings(Bpe::load(&task.data.bpe)?, &checkpoint)?,
-        })
+        let path = Folder::config_of(run);
+        match Kind::of(&path)? {
+            Kind::Rudolph => {
+                let task: RudolphTask = settings::load(Some(&path), &[])?;
+                let checkpoint = newest_checkpoint(run)?;
+                let bpe = Bpe::load(&task.data.bpe)?;
+                Ok(Self {
+                    model: Model::Rudolph(load_module(task.model.init(device), &checkpoint.join(WEIGHTS))?),
+                    codec: Codec::load(&task.data.codec, device)?,
+                    bpe: Some(words::with_settings(bpe, &checkpoint)?),
+                })
+            }
+            Kind::Vqgan => Err(Error::config(format!("{}: a run of kind vqgan, a codec", run.display()))
+                .with_hint("`train export` writes it to a file, `tokenize` uses it")),
+        }
     }
+}
 
+/// The last checkpoint of a run that has no finished model yet.
+fn newest_checkpoint(run: &Path) -> Result<PathBuf> {
+    match Checkpoints::list_in(&run.join("checkpoints"))?.pop() {
+        Some((_, checkpoint)) => Ok(checkpoint),
+        None => Err(Error::config(format!("{}: no model and no checkpoint yet", run.display()))
+            .with_hint(format!("continue it with `train resume {}`", run.display()))),
+    }
+}
+
+impl<M: TokenModel> Bundle<M> {
     /// Writes the model's folder, with the codec and the vocabulary from the files that they were loaded from.
     ///
     /// # Errors
     /// A file cannot be read or written, or is no longer what was loaded: the model knows nothing of another codec.
     pub fn save(&self, sources: &Sources, dir: &Path) -> Result<()> {
-        self.model.save(&dir.join(WEIGHTS))?;
-        atomic::write(dir.join(CONFIG), settings::to_toml(self.model.config())?)?;
+        self.model.save_to(&dir.join(WEIGHTS))?;
+        atomic::write(dir.join(CONFIG), self.model.config_of().to_toml()?)?;
         self.codec.save_to(dir)?;
-        words::save(&self.bpe, &sources.bpe, dir)
+        match (&self.bpe, &sources.bpe) {
+            (Some(bpe), Some(source)) => words::save(bpe, source, dir),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -112,10 +132,11 @@ pub(super) mod tests {
     use super::*;
     use crate::bundle::Sampling;
     use crate::rudolph::tests::{model, tiny};
+    use crate::rudolph::{Rudolph, RudolphConfig};
     use crate::sampling::SamplingConfig;
 
     /// A bundle whose codec is a checkpoint of taming's, and the files that it was made from.
-    pub(crate) fn bundle(dir: &Path) -> (Bundle, Sources) {
+    pub(crate) fn bundle(dir: &Path) -> (Bundle<Rudolph>, Sources) {
         let golden =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../tokenize/tests/golden/vqgan-f16/model.ckpt");
         let shape = VqGanConfig {
@@ -127,17 +148,17 @@ pub(super) mod tests {
             n_embed: 128,
             ..VqGanConfig::default()
         };
-        let (sources, codec) = (Sources { bpe: dir.join("words.json") }, dir.join("taming.ckpt"));
+        let (words, codec) = (dir.join("words.json"), dir.join("taming.ckpt"));
         std::fs::copy(golden, &codec).unwrap();
         atomic::write(codec.with_extension("toml"), settings::to_toml(&shape).unwrap()).unwrap();
-        Bpe::train(["red cat", "blue dog"].iter(), 40).unwrap().save(&sources.bpe).unwrap();
+        Bpe::train(["red cat", "blue dog"].iter(), 40).unwrap().save(&words).unwrap();
         let config = RudolphConfig { grid: 2, text_vocab: 40, image_vocab: 128, image_special: 0, ..tiny() };
         let bundle = Bundle {
             model: model(&config),
             codec: Codec::load(&codec, &Device::flex()).unwrap(),
-            bpe: Bpe::load(&sources.bpe).unwrap(),
+            bpe: Some(Bpe::load(&words).unwrap()),
         };
-        (bundle, sources)
+        (bundle, Sources { bpe: Some(words) })
     }
 
     fn saved(dir: &Path) -> PathBuf {

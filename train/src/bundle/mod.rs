@@ -9,26 +9,57 @@ use pipeline::picture::Picture;
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
-use crate::Result;
 use crate::caption::{Captioning, Templates, caption};
 use crate::draw::{Drawing, draw};
+use crate::model::{Model, TokenModel};
 use crate::rudolph::Rudolph;
 pub use crate::run::png;
 use crate::sampling::SamplingConfig;
+use crate::{Error, Result};
 pub use folder::Sources;
 pub(crate) use words::save_settings;
 
 /// A model with its codec and its vocabulary.
-pub struct Bundle {
+pub struct Bundle<M = Model> {
     /// The transformer.
-    pub model: Rudolph,
+    pub model: M,
     /// Codes and pictures.
     pub codec: Codec,
-    /// Ids and words.
-    pub bpe: Bpe,
+    /// Ids and words; a model without text has none.
+    pub bpe: Option<Bpe>,
 }
 
 impl Bundle {
+    /// The same with a model that says something about pictures.
+    ///
+    /// # Errors
+    /// It is another; `wanted` ends the sentence "… cannot".
+    pub fn rudolph(self, wanted: &str) -> Result<Bundle<Rudolph>> {
+        let Self { model, codec, bpe } = self;
+        match model {
+            Model::Rudolph(model) => Ok(Bundle { model, codec, bpe }),
+            other => {
+                let kind = other.config_of().kind().name();
+                Err(Error::config(format!("a model of kind {kind} cannot {wanted}"))
+                    .with_hint("it has no text after the image; models of kind rudolph have"))
+            }
+        }
+    }
+}
+
+impl<M: TokenModel> Bundle<M> {
+    /// Bare BPE ids of a text; none in a model without text.
+    #[must_use]
+    pub fn ids(&self, text: &str) -> Vec<u32> {
+        self.bpe.as_ref().map_or_else(Vec::new, |bpe| bpe.encode(text))
+    }
+
+    /// The text of bare BPE ids; empty in a model without text.
+    #[must_use]
+    pub fn text(&self, ids: &[u32]) -> String {
+        self.bpe.as_ref().map_or_else(String::new, |bpe| bpe.decode(ids))
+    }
+
     /// Draws `count` pictures for each prompt: all of the first prompt, then of the second.
     ///
     /// # Errors
@@ -43,24 +74,32 @@ impl Bundle {
     /// As for [`Bundle::draw`].
     pub fn draw_with(
         &self,
-        model: &Rudolph,
+        model: &M,
         prompts: &[String],
         count: usize,
         how: &Sampling,
         on_step: &mut dyn FnMut(usize),
     ) -> Result<Vec<Picture>> {
-        let texts: Vec<_> = prompts.iter().map(|prompt| self.bpe.encode(prompt)).collect();
+        let texts: Vec<_> = prompts.iter().map(|prompt| self.ids(prompt)).collect();
         let drawings =
             Drawing::of_texts(texts.iter().flat_map(|text| std::iter::repeat_n(text.as_slice(), count)));
         let codes = draw(model, &drawings, &how.config, how.batch, on_step)?;
         let mut pictures = Vec::with_capacity(codes.len());
         // A codec's activations at full size take thousands of times the memory of the codes.
         for codes in codes.chunks(how.batch.max(1)) {
-            pictures.extend(self.codec.decode(codes, model.config().grid)?);
+            pictures.extend(self.codec.decode(codes, model.gpt().config().grid)?);
         }
         Ok(pictures)
     }
 
+    /// Pixels per side of the model's pictures.
+    #[must_use]
+    pub fn image_size(&self) -> usize {
+        self.model.gpt().config().grid * self.codec.downsampling()
+    }
+}
+
+impl Bundle<Rudolph> {
     /// Captions pictures of the model's image size.
     ///
     /// # Errors
@@ -85,13 +124,7 @@ impl Bundle {
         }
         let images = Captioning::of_images(codes.iter().map(Vec::as_slice));
         let ids = caption(&self.model, &images, &Templates::default(), &how.config, how.batch, on_step)?;
-        Ok(ids.iter().map(|ids| self.bpe.decode(ids)).collect())
-    }
-
-    /// Pixels per side of the model's pictures.
-    #[must_use]
-    pub fn image_size(&self) -> usize {
-        self.model.config().grid * self.codec.downsampling()
+        Ok(ids.iter().map(|ids| self.text(ids)).collect())
     }
 }
 

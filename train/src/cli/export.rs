@@ -10,7 +10,7 @@ use pipeline::progress::Progress;
 use tokenize::codec::Codec;
 use tokenize::pixels::square;
 
-use super::start::{kind_of, run_config};
+use super::start::run_config;
 use crate::run::Kind;
 use crate::vqgan::{LeftOut, Loaded, Origin, Reconstructions, Summary, Trained, VqGanTask};
 use crate::{Error, Result, device};
@@ -69,7 +69,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<u8> {
 /// The configuration of a run that trains a codec.
 fn codec_run(run: &Path) -> Result<VqGanTask> {
     let path = run_config(run)?;
-    match kind_of(&path)? {
+    match Kind::of(&path)? {
         Kind::Vqgan => Ok(pipeline::settings::load(Some(&path), &[])?),
         kind => {
             Err(Error::config(format!("{}: a run of kind {}, not of a codec", run.display(), kind.name()))

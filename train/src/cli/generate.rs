@@ -8,6 +8,7 @@ use pipeline::picture::{DecodeOptions, Picture, decode};
 use pipeline::progress::Progress;
 
 use crate::bundle::{Bundle, Sampling};
+use crate::draw::Draws;
 use crate::run::save_grid;
 use crate::sampling::SamplingConfig;
 use crate::{Error, Result, device};
@@ -96,7 +97,7 @@ pub(super) fn sample(args: &SampleArgs) -> Result<u8> {
     let how = args.sampling.over(SamplingConfig::default());
     args.common.say(&format!("drawing with {}", args.run.display()));
     let bundle = Bundle::open(&args.run, &device::open(&args.sampling.device)?)?;
-    let codes = args.prompts.len() * args.count * bundle.model.config().grid.pow(2);
+    let codes = args.prompts.len() * args.count * bundle.model.gpt().config().segments().image();
     let progress = Progress::start(args.common.progress_style(), "code", Some(codes as u64), 0);
     let mut on_step = |done: usize| progress.set(done as u64);
     let pictures = bundle.draw_with(&bundle.model, &args.prompts, args.count, &how, &mut on_step)?;
@@ -117,7 +118,7 @@ pub(super) fn sample(args: &SampleArgs) -> Result<u8> {
 pub(super) fn caption(args: &CaptionArgs) -> Result<u8> {
     let how = args.sampling.over(SamplingConfig::text());
     args.common.say(&format!("captioning with {}", args.run.display()));
-    let bundle = Bundle::open(&args.run, &device::open(&args.sampling.device)?)?;
+    let bundle = Bundle::open(&args.run, &device::open(&args.sampling.device)?)?.rudolph("caption")?;
     let size = bundle.image_size();
     let pictures = args.pictures.iter().map(|path| load(path, size)).collect::<Result<Vec<_>>>()?;
     let progress = Progress::start(args.common.progress_style(), "caption", Some(pictures.len() as u64), 0);

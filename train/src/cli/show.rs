@@ -7,7 +7,7 @@ use pipeline::cli::{Common, print};
 use pipeline::settings;
 use serde_json::Value;
 
-use super::start::{kind_of, run_config};
+use super::start::run_config;
 use crate::rudolph_task::RudolphTask;
 use crate::run::{Checkpoints, Kind, Task};
 use crate::vqgan::VqGanTask;
@@ -44,7 +44,7 @@ fn effective(path: &Path, common: &Common) -> Result<String> {
             .map_err(|error| Error::config(format!("{}: {error}", path.display())))?;
         Ok(serde_json::json!({"type": "config", "version": 1, "config": config}).to_string())
     }
-    match kind_of(path)? {
+    match Kind::of(path)? {
         Kind::Rudolph => written::<RudolphTask>(path, common),
         Kind::Vqgan => written::<VqGanTask>(path, common),
     }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use pipeline::cli::Common;
 use pipeline::{interrupt, settings};
-use serde::Deserialize;
 
 use crate::rudolph_task::RudolphTask;
 use crate::run::{Event, Folder, Kind, Opening, Outcome, Run, Talk, Task};
@@ -54,7 +53,7 @@ pub(super) fn run_config(run: &Path) -> Result<PathBuf> {
 }
 
 fn dispatch(path: &Path, out: Option<&Path>, how: &HowArgs, common: &Common) -> Result<u8> {
-    let kind = kind_of(path)?;
+    let kind = Kind::of(path)?;
     let train = match kind {
         Kind::Rudolph => load_and_train::<RudolphTask>,
         Kind::Vqgan => load_and_train::<VqGanTask>,
@@ -99,60 +98,4 @@ pub fn train_task<T: Task>(
     device.seed(config.seed);
     let mut learner = task.learner(&device)?;
     Run { learner: &mut learner, folder: &folder, config, device: &device, interrupt }.train(watch)
-}
-
-/// The key `kind` of a configuration file.
-pub(super) fn kind_of(path: &Path) -> Result<Kind> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    // A file that is no TOML at all gets its line and column from here.
-    let table: toml::Table = match toml::from_str(&text) {
-        Ok(table) => table,
-        Err(_) => settings::load(Some(path), &[])?,
-    };
-    let names = Kind::ALL.map(|(name, _)| name);
-    let known = names.join(", ");
-    match table.get("kind") {
-        None => Err(Error::config(format!("{}: no key `kind`; known kinds: {known}", path.display()))
-            .with_hint("begin the file with `kind = \"rudolph\"`")),
-        Some(value) => Kind::deserialize(value.clone()).map_err(|_| {
-            let error = Error::config(format!("{}: unknown kind {value}; known: {known}", path.display()));
-            match value.as_str().and_then(|value| settings::suggest(value, &names)) {
-                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                None => error,
-            }
-        }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kind(text: &str) -> Result<Kind> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c.toml");
-        pipeline::atomic::write(&path, text).unwrap();
-        kind_of(&path)
-    }
-
-    #[test]
-    fn the_kind_is_read_before_everything_else() {
-        assert_eq!(kind("kind = 'vqgan'\nunheard = 'of'").unwrap(), Kind::Vqgan);
-        assert_eq!(kind("kind = 'rudolf'").unwrap_err().hint().unwrap(), "did you mean `rudolph`?");
-        assert!(kind("[run]").unwrap_err().to_string().contains("no key `kind`"));
-        assert!(kind("kind = 7").is_err());
-    }
-
-    #[test]
-    fn a_file_that_is_no_toml_names_the_line() {
-        let error = kind("kind = 'vqgan'\n = 3").unwrap_err();
-        assert!(error.to_string().contains("c.toml:2:2"), "{error}");
-    }
-
-    #[test]
-    fn every_kind_has_its_name() {
-        for (name, kind) in Kind::ALL {
-            assert_eq!(kind.name(), name);
-        }
-    }
 }

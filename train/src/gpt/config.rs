@@ -141,6 +141,40 @@ impl GptConfig {
         self.text_vocab + self.text_special + position
     }
 
+    /// Checks bare BPE ids.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the first id that is none of [`Self::text_vocab`].
+    pub fn check_text(&self, text: &[u32]) -> Result<()> {
+        match text.iter().find(|id| **id as usize >= self.text_vocab) {
+            Some(id) => {
+                Err(Error::config(format!("text id {id} is not below text_vocab {}", self.text_vocab)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that codes are one image of this model.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the count or the code that does not fit.
+    pub fn check_codes(&self, codes: &[u16]) -> Result<()> {
+        let wanted = self.segments().image();
+        if codes.len() != wanted {
+            return Err(Error::config(format!(
+                "{} codes, a grid of {} has {wanted}",
+                codes.len(),
+                self.grid
+            )));
+        }
+        match codes.iter().find(|code| usize::from(**code) >= self.image_vocab) {
+            Some(code) => {
+                Err(Error::config(format!("code {code} is not below image_vocab {}", self.image_vocab)))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Standard deviation of new weights that write into the residual stream.
     pub(super) fn residual_std(&self) -> f64 {
         self.init_std / (2.0 * self.layers as f64).sqrt()

@@ -192,6 +192,13 @@ impl Gpt {
         Some(embedding::shrink_gradient(x.narrow(1, 0, n), self.config.gradient_shrink))
     }
 
+    /// What the last layer's norm puts out for a batch: `[b, t, d]`.
+    pub fn hidden(&self, batch: &Batch) -> Tensor<3> {
+        // A batch always has a segment; without any there is nothing to compute.
+        let x = self.embed(batch).unwrap_or_else(|| Tensor::zeros([1, 1, self.config.dim], &self.device()));
+        self.forward(x, None)
+    }
+
     /// The layers and the norm after them: `[b, t, d]` → `[b, t, d]`.
     ///
     /// With a cache, `x` holds the positions after those the cache has seen.

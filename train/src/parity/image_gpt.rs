@@ -6,29 +6,28 @@ use tokenize::parity::{Case, Comparison, Outputs, compare};
 use super::{checked, core};
 use crate::Result;
 use crate::draw::{Drawing, draw_codes};
-use crate::gpt::{
-    Activation, Batch, Gpt, GptConfig, GridPositions, MaskSchedule, NormKind, Start, Vocabulary, ids,
-};
-use crate::objective::{LossLayout, LossWeights, losses};
+use crate::gpt::{Batch, Gpt, Vocabulary, ids};
+use crate::image_gpt::{ImageGpt, ImageGptConfig};
+use crate::objective::LossLayout;
 use crate::parity::integers;
-use crate::weights::{self, KeyNames};
+use crate::weights::KeyNames;
 
 pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
     let config = config(case)?;
-    let gpt = weights::load(config.init(device), &case.checkpoint()?, KeyNames::ImageGpt)?;
-    let pixels = checked::sequences(case, "pixel_ids", &config, LossLayout::V2, 1)?;
-    let mut lines = compare(case, &outputs(case, &gpt, &pixels)?)?;
-    let mut found = vec![("loss_all_pixels", value(loss(&gpt, &pixels, device)))];
+    let model = ImageGpt::load(&config, &case.checkpoint()?, device)?;
+    let pixels = checked::sequences(case, "pixel_ids", &config.gpt(), LossLayout::V2, 1)?;
+    let mut lines = compare(case, &outputs(case, &model.gpt, &pixels)?)?;
+    let mut found = vec![("loss_all_pixels", value(model.loss(&batch(&pixels, device))))];
     for (name, row) in
         ["loss_all_pixels_sample_0", "loss_all_pixels_sample_1"].into_iter().zip(pixels.chunks(1))
     {
-        found.push((name, value(loss(&gpt, row, device))));
+        found.push((name, value(model.loss(&batch(row, device)))));
     }
     lines.extend(core::scalars(case, "/expected", &found)?);
     let device = device.clone().autodiff();
-    let gpt = weights::load(config.init(&device), &case.checkpoint()?, KeyNames::ImageGpt)?;
-    let loss = loss(&gpt, &pixels, &device).ok_or_else(|| case.fault("no pixels"))?;
-    lines.extend(core::gradients(case, &gpt, loss, KeyNames::ImageGpt)?);
+    let model = ImageGpt::load(&config, &case.checkpoint()?, &device)?;
+    let loss = model.loss(&batch(&pixels, &device)).ok_or_else(|| case.fault("no pixels"))?;
+    lines.extend(core::gradients(case, &model.gpt, loss, KeyNames::ImageGpt)?);
     Ok(lines)
 }
 
@@ -77,13 +76,7 @@ fn batch(pixels: &[Vec<i64>], device: &Device) -> Batch {
     Batch { left: None, image: ids(pixels, device), right: None }
 }
 
-fn loss(gpt: &Gpt, pixels: &[Vec<i64>], device: &Device) -> Option<Tensor<1>> {
-    let batch = batch(pixels, device);
-    let hidden = gpt.forward(gpt.embed(&batch)?, None);
-    losses(gpt, hidden, &batch, LossLayout::V2, &LossWeights::default()).image
-}
-
-fn config(case: &Case) -> Result<GptConfig> {
+fn config(case: &Case) -> Result<ImageGptConfig> {
     let number = |key: &str| case.config::<usize>(&format!("/config/{key}"));
     let (positions, vocabulary) = (number("n_positions")?, number("vocab_size")?);
     if positions.isqrt().pow(2) != positions || vocabulary == 0 {
@@ -94,29 +87,16 @@ fn config(case: &Case) -> Result<GptConfig> {
             ),
         );
     }
-    let config = GptConfig {
+    let config = ImageGptConfig {
         layers: number("n_layer")?,
         dim: number("n_embd")?,
         heads: number("n_head")?,
-        left: 0,
         grid: positions.isqrt(),
-        right: 0,
-        text_vocab: 0,
-        text_special: 0,
         // The vocabulary of the published models counts the start token.
-        image_vocab: vocabulary - 1,
-        image_special: 0,
-        norm: NormKind::Rms,
+        colours: vocabulary - 1,
         epsilon: case.config("/config/layer_norm_epsilon")?,
-        sandwich: false,
-        activation: Activation::QuickGelu,
-        head_bias: false,
-        head_norm: false,
-        masks: MaskSchedule::Full,
-        positions: GridPositions::Flat,
-        start: Start::Image,
-        gradient_shrink: 1.0,
-        ..GptConfig::default()
+        ..ImageGptConfig::default()
     };
-    checked::model(case, config)
+    checked::model(case, config.gpt())?;
+    Ok(config)
 }

@@ -1,39 +1,35 @@
-//! Case `rudalle`: ruDALL·E v2 and v3 as configurations of the core.
+//! Case `rudalle`: ruDALL·E v2 and v3.
 
 use burn::tensor::{Device, Int, Tensor, activation};
 use tokenize::parity::{Case, Comparison, Outputs, compare};
 
 use super::{checked, core, integers};
 use crate::Result;
+use crate::dalle::{Dalle, DalleConfig};
 use crate::draw::{Drawing, draw_codes};
-use crate::gpt::{Gpt, GptConfig, MaskKind, MaskSchedule, Start, Vocabulary};
-use crate::objective::{LossLayout, LossWeights, Losses, losses};
-use crate::weights::{self, KeyNames};
+use crate::gpt::{Gpt, MaskKind, Vocabulary};
+use crate::objective::{LossLayout, Losses};
+use crate::weights::KeyNames;
 
 pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
-    let (config, layout) = config(case)?;
-    let kernel = case.config("/config/conv_kernel")?;
-    let sequences = checked::sequences(case, "input_ids", &config, layout, 2)?;
-    let gpt = weights::load(config.init(device), &case.checkpoint()?, KeyNames::Rudalle)?;
-    let mut outputs = core::states(&gpt, &sequences, 0, device);
-    let wrap = layout == LossLayout::V2;
-    for (name, kind) in
-        [("row", MaskKind::Row), ("col", MaskKind::Col), ("conv", MaskKind::Conv { kernel, wrap })]
-    {
-        outputs.insert(format!("mask.{name}"), core::mask(&gpt, kind));
+    let config = config(case)?;
+    let sequences = checked::sequences(case, "input_ids", &config.gpt(), config.loss_layout, 2)?;
+    let model = Dalle::load(&config, &case.checkpoint()?, device)?;
+    let gpt = &model.gpt;
+    let mut outputs = core::states(gpt, &sequences, 0, device);
+    let conv = MaskKind::Conv { kernel: config.kernel, wrap: config.loss_layout == LossLayout::V2 };
+    for (name, kind) in [("row", MaskKind::Row), ("col", MaskKind::Col), ("conv", conv)] {
+        outputs.insert(format!("mask.{name}"), core::mask(gpt, kind));
     }
-    draw(case, &gpt, &sequences, &mut outputs)?;
-    said(case, &gpt, &sequences, &mut outputs)?;
+    draw(case, gpt, &sequences, &mut outputs)?;
+    said(case, gpt, &sequences, &mut outputs)?;
     let mut lines = compare(case, &outputs)?;
-    let of = |rows: &[Vec<i64>]| {
-        let batch = core::batch(&gpt, rows, device);
-        gpt.embed(&batch).map(|x| losses(&gpt, gpt.forward(x, None), &batch, layout, &LossWeights::default()))
-    };
-    lines.extend(core::scalars(case, "/expected", &named(of(&sequences)))?);
+    let of = |rows: &[Vec<i64>]| named(model.losses(&core::batch(gpt, rows, device)));
+    lines.extend(core::scalars(case, "/expected", &of(&sequences))?);
     for (index, row) in sequences.chunks(1).enumerate() {
-        lines.extend(core::scalars(case, &format!("/expected/sample_{index}"), &named(of(row)))?);
+        lines.extend(core::scalars(case, &format!("/expected/sample_{index}"), &of(row))?);
     }
-    lines.extend(gradients(case, &config, layout, &sequences, device)?);
+    lines.extend(gradients(case, &config, &sequences, device)?);
     Ok(lines)
 }
 
@@ -92,9 +88,8 @@ fn said(case: &Case, gpt: &Gpt, sequences: &[Vec<i64>], outputs: &mut Outputs) -
     Ok(())
 }
 
-fn named(losses: Option<Losses>) -> [(&'static str, Option<f64>); 3] {
+fn named(losses: Losses) -> [(&'static str, Option<f64>); 3] {
     let value = |loss: Option<Tensor<1>>| Some(f64::from(loss?.into_scalar::<f32>()));
-    let Some(losses) = losses else { return [("loss", None), ("loss_text", None), ("loss_image", None)] };
     [
         ("loss", value(Some(losses.total))),
         ("loss_text", value(losses.left)),
@@ -104,38 +99,31 @@ fn named(losses: Option<Losses>) -> [(&'static str, Option<f64>); 3] {
 
 fn gradients(
     case: &Case,
-    config: &GptConfig,
-    layout: LossLayout,
+    config: &DalleConfig,
     sequences: &[Vec<i64>],
     device: &Device,
 ) -> Result<Vec<Comparison>> {
     let device = device.clone().autodiff();
-    let gpt = weights::load(config.init(&device), &case.checkpoint()?, KeyNames::Rudalle)?;
-    let batch = core::batch(&gpt, sequences, &device);
-    let x = gpt.embed(&batch).ok_or_else(|| case.fault("no input"))?;
-    let losses = losses(&gpt, gpt.forward(x, None), &batch, layout, &LossWeights::default());
-    core::gradients(case, &gpt, losses.total, KeyNames::Rudalle)
+    let model = Dalle::load(config, &case.checkpoint()?, &device)?;
+    let batch = core::batch(&model.gpt, sequences, &device);
+    core::gradients(case, &model.gpt, model.losses(&batch).total, KeyNames::Rudalle)
 }
 
-fn config(case: &Case) -> Result<(GptConfig, LossLayout)> {
+fn config(case: &Case) -> Result<DalleConfig> {
     let number = |key: &str| case.config::<usize>(&format!("/config/{key}"));
     let v2 = case.config::<String>("/config/hf_version")? == "v2";
-    let config = GptConfig {
+    let config = DalleConfig {
         layers: number("num_layers")?,
         dim: number("hidden_size")?,
         heads: number("num_attention_heads")?,
-        left: number("text_seq_length")?,
+        text: number("text_seq_length")?,
         grid: number("image_tokens_per_dim")?,
-        right: 0,
+        kernel: number("conv_kernel")?,
         text_vocab: number("bpe_vocab_size")?,
-        text_special: 0,
         image_vocab: number("image_vocab_size")?,
-        image_special: 0,
-        epsilon: case.config("/config/layernorm_epsilon")?,
-        sandwich: case.config("/config/cogview_sandwich_layernorm")?,
-        masks: MaskSchedule::Dalle { kernel: number("conv_kernel")?, wrap: v2 },
-        start: if v2 { Start::Text } else { Start::None },
-        ..GptConfig::default()
+        loss_layout: if v2 { LossLayout::V2 } else { LossLayout::V3 },
+        ..DalleConfig::default()
     };
-    Ok((checked::model(case, config)?, if v2 { LossLayout::V2 } else { LossLayout::V3 }))
+    checked::model(case, config.gpt())?;
+    Ok(config)
 }

@@ -22,7 +22,7 @@ use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_grid, s
 /// Trains RuDOLPH.
 pub struct RudolphLearner {
     task: RudolphTask,
-    bundle: Bundle,
+    bundle: Bundle<Rudolph>,
     optimizer: Optimizer,
     train: Tokens,
     held_out: Option<Tokens>,
@@ -55,7 +55,7 @@ impl RudolphLearner {
             order: Order::new(task.run.seed, train.len(), task.data.batch_size),
             cut: cut::notes(task, &train),
             task: task.clone(),
-            bundle: Bundle { model, codec, bpe },
+            bundle: Bundle { model, codec, bpe: Some(bpe) },
             train,
             held_out,
             prompts,
@@ -65,7 +65,7 @@ impl RudolphLearner {
 
     /// The model with its codec and vocabulary, as trained so far.
     #[must_use]
-    pub fn bundle(&self) -> &Bundle {
+    pub fn bundle(&self) -> &Bundle<Rudolph> {
         &self.bundle
     }
 
@@ -112,7 +112,7 @@ impl RudolphLearner {
     }
 
     fn sources(&self) -> Sources {
-        Sources { bpe: self.task.data.bpe.clone() }
+        Sources { bpe: Some(self.task.data.bpe.clone()) }
     }
 }
 
@@ -150,7 +150,9 @@ impl Learner for RudolphLearner {
 
     fn save(&self, dir: &Path) -> Result<()> {
         save_module(&self.bundle.model, &dir.join("weights.safetensors"))?;
-        save_settings(&self.bundle.bpe, dir)?;
+        if let Some(bpe) = &self.bundle.bpe {
+            save_settings(bpe, dir)?;
+        }
         self.optimizer.save(&dir.join("optimizer.safetensors"))
     }
 

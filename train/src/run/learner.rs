@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::RunConfig;
 use crate::Result;
@@ -51,30 +51,6 @@ pub trait Learner {
 
     /// What is said before the first step.
     fn facts(&self) -> Facts;
-}
-
-/// What a configuration file trains: its key `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// The text-image-text transformer.
-    Rudolph,
-    /// An image codec.
-    Vqgan,
-}
-
-impl Kind {
-    /// Every kind, by its name in a configuration.
-    pub const ALL: [(&str, Self); 2] = [("rudolph", Self::Rudolph), ("vqgan", Self::Vqgan)];
-
-    /// Its name in a configuration.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rudolph => "rudolph",
-            Self::Vqgan => "vqgan",
-        }
-    }
 }
 
 /// A configuration file that can be trained: the whole of `rudolph.toml` or `vqgan.toml`.

@@ -4,6 +4,7 @@ use super::super::gallery::{Gallery, Item, spread};
 use super::super::stages::Road;
 use crate::Result;
 use crate::bundle::{Bundle, Sampling};
+use crate::rudolph::Rudolph;
 use crate::sampling::SamplingConfig;
 
 /// Training pictures that are captioned.
@@ -46,7 +47,7 @@ impl Captions {
 }
 
 /// Captions pictures greedily.
-pub(super) fn caption(road: &Road, gallery: &Gallery, bundle: &Bundle) -> Result<Captions> {
+pub(super) fn caption(road: &Road, gallery: &Gallery, bundle: &Bundle<Rudolph>) -> Result<Captions> {
     if bundle.model.config().right == 0 {
         return Ok(Captions::default());
     }
@@ -56,7 +57,7 @@ pub(super) fn caption(road: &Road, gallery: &Gallery, bundle: &Bundle) -> Result
     })
 }
 
-fn greedy(road: &Road, items: &[&Item], bundle: &Bundle) -> Result<Vec<Captioned>> {
+fn greedy(road: &Road, items: &[&Item], bundle: &Bundle<Rudolph>) -> Result<Vec<Captioned>> {
     let how = Sampling { config: SamplingConfig { top_k: 1, ..SamplingConfig::text() }, batch: BATCH };
     let mut captioned = Vec::with_capacity(items.len());
     for items in items.chunks(BATCH) {

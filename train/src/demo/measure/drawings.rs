@@ -13,6 +13,7 @@ use super::retrieval::Retrieval;
 use crate::Result;
 use crate::bundle::Bundle;
 use crate::draw::Drawing;
+use crate::rudolph::Rudolph;
 
 /// Training captions that are drawn.
 const TRAINING: usize = 64;
@@ -41,7 +42,7 @@ pub(in super::super) struct Drawings {
 }
 
 /// Draws, and looks for the nearest training picture of each drawing of a training caption.
-pub(super) fn draw(road: &Road, gallery: &Gallery, bundle: &Bundle) -> Result<Drawings> {
+pub(super) fn draw(road: &Road, gallery: &Gallery, bundle: &Bundle<Rudolph>) -> Result<Drawings> {
     let training = gallery.training();
     let chosen = choose(training.len());
     let language = |turn: usize| Language::ALL[turn % 2];
@@ -68,10 +69,9 @@ fn choose(pictures: usize) -> Vec<usize> {
 }
 
 /// What `train sample` draws for these prompts, with the sampling of the configuration.
-fn pictures(road: &Road, bundle: &Bundle, prompts: &[(&Item, Language)]) -> Result<Vec<Picture>> {
+fn pictures(road: &Road, bundle: &Bundle<Rudolph>, prompts: &[(&Item, Language)]) -> Result<Vec<Picture>> {
     let sampling = road.settings.rudolph.config.samples.sampling;
-    let texts: Vec<_> =
-        prompts.iter().map(|(item, language)| bundle.bpe.encode(item.caption(*language))).collect();
+    let texts: Vec<_> = prompts.iter().map(|(item, language)| bundle.ids(item.caption(*language))).collect();
     let drawings = Drawing::of_texts(texts.iter().map(Vec::as_slice));
     let grid = bundle.model.config().grid;
     let progress = Progress::start(

@@ -13,6 +13,7 @@ use super::gallery::Gallery;
 use super::stages::Road;
 use crate::bundle::Bundle;
 use crate::data::{Expected, Tokens, Where, code_frequency_loss};
+use crate::rudolph::Rudolph;
 use crate::{Error, Result, device};
 
 pub(super) use captions::{Captioned, Captions};
@@ -63,7 +64,8 @@ pub(super) struct ModelFacts {
 /// A file that is missing or damaged, Ctrl-C.
 pub(super) fn all(road: &Road, gallery: &Gallery) -> Result<Measured> {
     let run = road.run_folder();
-    let bundle = Bundle::open(&run, &device::open(&road.settings.rudolph.config.run.device)?)?;
+    let device = device::open(&road.settings.rudolph.config.run.device)?;
+    let bundle = Bundle::open(&run, &device)?.rudolph("caption")?;
     let codec_run = road.settings.vqgan.as_ref().map(|vqgan| &vqgan.config.run.out);
     Ok(Measured {
         codec: codec(road, &bundle)?,
@@ -76,7 +78,7 @@ pub(super) fn all(road: &Road, gallery: &Gallery) -> Result<Measured> {
 }
 
 /// `tokenize verify` on the held-out pictures.
-fn codec(road: &Road, bundle: &Bundle) -> Result<CodecCheck> {
+fn codec(road: &Road, bundle: &Bundle<Rudolph>) -> Result<CodecCheck> {
     let tokens = &road.settings.tokens.config;
     let options = VerifyOptions {
         tokens: tokens.out.clone().into(),
@@ -95,7 +97,7 @@ fn codec(road: &Road, bundle: &Bundle) -> Result<CodecCheck> {
     Ok(CodecCheck { name, sha256, quality, codes: report.codes, samples })
 }
 
-fn facts(road: &Road, bundle: &Bundle) -> Result<ModelFacts> {
+fn facts(road: &Road, bundle: &Bundle<Rudolph>) -> Result<ModelFacts> {
     let task = &road.settings.rudolph.config;
     let expected = Expected {
         grid: task.model.grid,
