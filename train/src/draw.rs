@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Error, Result};
-use crate::gpt::{Cache, Framed, Gpt, GptConfig, Vocabulary, ids};
+use crate::gpt::{Batch, Cache, Framed, Gpt, GptConfig, Vocabulary, ids};
 use crate::sampling::{SamplingConfig, Stream};
 
 /// What to draw.
@@ -110,7 +110,7 @@ pub fn draw_codes(
     let rows = drawings.len() * if sampling.is_guided() { 2 } else { 1 };
     let mut cache = Cache::new(config, rows, &device);
     let mut codes = vec![Vec::with_capacity(config.segments().image()); drawings.len()];
-    let mut input = match left {
+    let mut input = match left.clone() {
         Some(left) => gpt.embed_left(left),
         None => gpt.embed_start(rows),
     };
@@ -123,22 +123,39 @@ pub fn draw_codes(
         if let Some((texts, empty)) = logits.as_mut().map(|logits| logits.split_at_mut(drawings.len())) {
             texts.iter_mut().zip(empty).for_each(|(text, empty)| sampling.guide(text, empty));
         }
-        for (row, codes) in codes.iter_mut().enumerate() {
-            codes.push(match (given[row].get(&place), &logits) {
-                (Some(code), _) => *code,
-                // Special image tokens, behind the codes, are never drawn.
-                (None, Some(logits)) => {
-                    sampling.choose(&logits[row][..config.image_vocab], &mut streams[row])? as u16
-                }
-                (None, None) => 0,
-            });
-        }
+        let choose = |(row, stream): (usize, &mut Stream)| match (given[row].get(&place), &logits) {
+            (Some(code), _) => Ok(*code),
+            // Special image tokens, behind the codes, are never drawn.
+            (None, Some(logits)) => Ok(sampling.choose(&logits[row][..config.image_vocab], stream)? as u16),
+            (None, None) => Ok(0),
+        };
+        let chosen = streams.iter_mut().enumerate().map(choose).collect::<Result<Vec<_>>>();
+        let chosen = chosen.map_err(|error| not_finite(gpt, left.clone(), &codes, rows, error))?;
+        codes.iter_mut().zip(chosen).for_each(|(codes, code)| codes.push(code));
         // The twins without text get what was drawn with it.
         let step = codes.iter().cycle().take(rows).map(|codes| vec![codes[place]]).collect::<Vec<_>>();
         input = ids(&step, &device).and_then(|step| gpt.embed_image(step, place));
         on_step((place + 1) * drawings.len());
     }
     Ok(codes)
+}
+
+/// The error for logits that are no numbers, with the step and the tensor where it began: the sequence is computed again.
+fn not_finite(
+    gpt: &Gpt,
+    left: Option<Tensor<2, Int>>,
+    codes: &[Vec<u16>],
+    rows: usize,
+    error: Error,
+) -> Error {
+    let step = codes.first().map_or(0, Vec::len);
+    let drawn = codes.iter().cycle().take(rows).cloned().collect::<Vec<_>>();
+    // The start token of a model without text comes with its image, even with an empty one.
+    let image = ids(&drawn, &gpt.device());
+    match (error, gpt.first_bad(&Batch { left, image, right: None })) {
+        (Error::Logits, Some(tensor)) => Error::NotFinite { tensor, step },
+        (error, _) => error,
+    }
 }
 
 type Given = std::collections::HashMap<usize, u16>;
@@ -214,6 +231,36 @@ mod tests {
         assert!(fault(given(vec![(9, 0)])).to_string().contains("given code 0 at 9"));
         assert!(fault(given(vec![(0, 12)])).to_string().contains("given code 12 at 0"));
         assert!(fault(Drawing { text: vec![99], ..Drawing::default() }).to_string().contains("text id 99"));
+    }
+
+    #[test]
+    fn the_first_tensor_that_is_no_number_is_named() {
+        use burn::module::{Module, ModuleMapper, Param};
+
+        struct Poison(Vec<String>, &'static str);
+        impl ModuleMapper for Poison {
+            fn enter_module(&mut self, name: &str, _container: &str) {
+                self.0.push(name.to_owned());
+            }
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.0.pop();
+            }
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                if self.0.join(".") == self.1 { param.map(|value| value * f32::INFINITY) } else { param }
+            }
+        }
+        let bad = |name| {
+            let mut poisoned = model(&tiny());
+            poisoned.gpt = poisoned.gpt.map(&mut Poison(Vec::new(), name));
+            let error = draw(&poisoned, &drawings(2), &SamplingConfig::default(), 2, &mut |_| ());
+            error.unwrap_err().to_string()
+        };
+        let said = bad("transformer.layers.1.attention.dense.bias");
+        assert!(said.starts_with("transformer.layers.1.attention: NaN at step 0"), "{said}");
+        let said = bad("transformer.layers.0.mlp.dense_h_to_4h.weight");
+        assert!(said.starts_with("transformer.layers.0.mlp: NaN at step 0"), "{said}");
+        let said = bad("image_embeddings.weight");
+        assert!(said.starts_with("embeddings: infinity at step 1"), "{said}");
     }
 
     #[test]

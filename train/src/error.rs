@@ -68,9 +68,17 @@ pub enum Error {
         /// Its value.
         value: f64,
     },
-    /// A model that puts out NaN while it samples.
+    /// A model that puts out NaN or infinity while it samples.
     #[error("the model's logits are NaN: its weights hold numbers that are not finite")]
     Logits,
+    /// The same, with the place where it began.
+    #[error("{tensor} at step {step}; drawing stopped")]
+    NotFinite {
+        /// The first tensor that is not finite, and what it holds: `transformer.layers.7.attention: NaN`.
+        tensor: String,
+        /// Codes that had been drawn before.
+        step: usize,
+    },
 }
 
 /// Result with this crate's [`Error`].
@@ -119,7 +127,7 @@ impl Error {
             Self::Locked(_) => 75,
             Self::Io { source, .. } if source.kind() == NotFound => 2,
             Self::Io { .. } => 75,
-            Self::Diverged { .. } | Self::Logits => 1,
+            Self::Diverged { .. } | Self::Logits | Self::NotFinite { .. } => 1,
             Self::Config { .. } | Self::Data { .. } | Self::Weights { .. } | Self::Changed { .. } => 2,
         }
     }
@@ -141,7 +149,7 @@ impl Error {
             Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
                 Some("free some space and run the same command again: it continues from the last checkpoint".into())
             }
-            Self::Io { .. } | Self::Weights { .. } | Self::Logits => None,
+            Self::Io { .. } | Self::Weights { .. } | Self::Logits | Self::NotFinite { .. } => None,
         }
     }
 }

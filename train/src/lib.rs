@@ -17,6 +17,7 @@ pub mod bundle;
 pub mod caption;
 pub mod cli;
 pub mod dalle;
+pub mod dalle_pytorch;
 pub mod data;
 #[cfg(feature = "demo")]
 pub mod demo;

@@ -17,6 +17,7 @@ use burn_store::{
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::dalle_pytorch;
 use crate::error::{Error, Result};
 
 /// How many keys of one kind an error lists.
@@ -31,6 +32,11 @@ pub enum KeyNames {
     Rudolph,
     /// ruDALL·E: one text segment, so its position table has no side in its name.
     Rudalle,
+    /// lucidrains' DALLE-pytorch.
+    DallePytorch {
+        /// Whether the model shifts tokens, which its names tell.
+        shift_tokens: bool,
+    },
     /// ImageGPT of Hugging Face transformers, whose layers' weights lie as `[in, out]`.
     ImageGpt,
 }
@@ -57,10 +63,11 @@ impl KeyNames {
             Self::Rudolph | Self::Rudalle => {
                 published.starts_with("transformer.") && published.ends_with("_mask")
             }
+            Self::DallePytorch { .. } => return dalle_pytorch::ours(published),
             Self::ImageGpt => published.ends_with(".attn.bias") || published.ends_with(".attn.masked_bias"),
         };
         let renamed = match self {
-            Self::Rudolph => published.to_owned(),
+            Self::Rudolph | Self::DallePytorch { .. } => published.to_owned(),
             Self::Rudalle => replace_start(published, "text_pos_embeddings.", "l_text_pos_embeddings."),
             Self::ImageGpt => {
                 IMAGE_GPT.iter().fold(published.to_owned(), |key, (from, to)| key.replacen(from, to, 1))
@@ -73,6 +80,7 @@ impl KeyNames {
     pub fn published(self, ours: &str) -> String {
         match self {
             Self::Rudolph => ours.to_owned(),
+            Self::DallePytorch { shift_tokens } => dalle_pytorch::published(ours, shift_tokens),
             Self::Rudalle => replace_start(ours, "l_text_pos_embeddings.", "text_pos_embeddings."),
             Self::ImageGpt => {
                 IMAGE_GPT.iter().fold(ours.to_owned(), |key, (to, from)| key.replacen(from, to, 1))

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use super::config::GptConfig;
+use super::shift::Seen;
 
 /// The cache of one layer.
 #[derive(Debug)]
@@ -10,9 +11,16 @@ pub struct LayerCache {
     keys: Tensor<4>,
     values: Tensor<4>,
     len: usize,
+    /// What token shift looks back at, before the attention and before the feed-forward part.
+    pub(super) shifted: Option<[Seen; 2]>,
 }
 
 impl LayerCache {
+    /// Positions seen so far, until [`Self::append`] counts those that are on their way.
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
     /// Appends `[b, heads, t, head_dim]` and returns everything so far.
     pub(super) fn append(&mut self, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let (start, end) = (self.len, self.len + k.dims()[2]);
@@ -36,11 +44,12 @@ pub struct Cache {
 impl Cache {
     /// Empty buffers for `batch` sequences of full length.
     pub fn new(config: &GptConfig, batch: usize, device: &Device) -> Self {
-        let shape = [batch, config.heads, config.segments().total(), config.dim / config.heads];
+        let shape = [batch, config.heads, config.segments().total(), config.head_dim()];
         let layer = |_| LayerCache {
             keys: Tensor::zeros(shape, device),
             values: Tensor::zeros(shape, device),
             len: 0,
+            shifted: config.shift_tokens.then(|| [(); 2].map(|()| Seen::new(config, batch, device))),
         };
         Self { layers: (0..config.layers).map(layer).collect() }
     }
@@ -59,6 +68,9 @@ impl Cache {
     pub fn truncate(&mut self, len: usize) {
         for layer in &mut self.layers {
             layer.len = layer.len.min(len);
+            for seen in layer.shifted.iter_mut().flatten() {
+                seen.truncate(len);
+            }
         }
     }
 }

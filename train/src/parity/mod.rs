@@ -2,6 +2,7 @@
 
 mod checked;
 mod core;
+mod dalle_pytorch;
 mod image_gpt;
 #[cfg(test)]
 mod malformed;
@@ -28,6 +29,7 @@ pub fn run(dir: &Path, device: &Device) -> Result<Vec<Comparison>> {
         "rudolph" => rudolph::run(&case, device),
         "imagegpt" => image_gpt::run(&case, device),
         "rudalle" => rudalle::run(&case, device),
+        "dalle-pytorch" => dalle_pytorch::run(&case, device),
         "masks" => masks::run(&case),
         "sampling" => top_k_top_p::run(&case),
         other => Err(Error::config(format!("{}: no model {other:?} to compare with", dir.display()))),
@@ -82,6 +84,16 @@ mod tests {
     #[test]
     fn rudalle_v3() {
         check("rudalle-v3", 110);
+    }
+
+    #[test]
+    fn dalle_pytorch_plain() {
+        check("dalle-pytorch-plain", 50);
+    }
+
+    #[test]
+    fn dalle_pytorch_full() {
+        check("dalle-pytorch-full", 90);
     }
 
     #[test]

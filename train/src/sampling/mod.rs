@@ -73,9 +73,9 @@ impl SamplingConfig {
     /// Chooses one token from the logits of one sample.
     ///
     /// # Errors
-    /// [`Error::Logits`] when a logit is NaN.
+    /// [`Error::Logits`] when a logit is NaN or infinite.
     pub fn choose(&self, logits: &[f32], stream: &mut Stream) -> Result<usize> {
-        if logits.iter().any(|logit| logit.is_nan()) {
+        if logits.iter().any(|logit| !logit.is_finite()) {
             return Err(Error::Logits);
         }
         let mut logits = logits.to_vec();
@@ -98,6 +98,7 @@ mod tests {
     #[test]
     fn nan_logits_are_an_error() {
         let config = SamplingConfig::default();
+        assert!(config.choose(&[0.1, f32::INFINITY], &mut Stream::new(0, 0)).is_err());
         assert!(config.choose(&[0.1, f32::NAN], &mut Stream::new(0, 0)).is_err());
     }
 
