@@ -123,11 +123,13 @@ pub fn draw_codes(
         if let Some((texts, empty)) = logits.as_mut().map(|logits| logits.split_at_mut(drawings.len())) {
             texts.iter_mut().zip(empty).for_each(|(text, empty)| sampling.guide(text, empty));
         }
-        let choose = |(row, stream): (usize, &mut Stream)| match (given[row].get(&place), &logits) {
-            (Some(code), _) => Ok(*code),
-            // Special image tokens, behind the codes, are never drawn.
-            (None, Some(logits)) => Ok(sampling.choose(&logits[row][..config.image_vocab], stream)? as u16),
-            (None, None) => Ok(0),
+        let choose = |(row, stream): (usize, &mut Stream)| -> Result<u16> {
+            Ok(match (given[row].get(&place), &logits) {
+                (Some(code), _) => *code,
+                // Special image tokens, behind the codes, are never drawn.
+                (None, Some(logits)) => sampling.choose(&logits[row][..config.image_vocab], stream)? as u16,
+                (None, None) => 0,
+            })
         };
         let chosen = streams.iter_mut().enumerate().map(choose).collect::<Result<Vec<_>>>();
         let chosen = chosen.map_err(|error| not_finite(gpt, left.clone(), &codes, rows, error))?;
