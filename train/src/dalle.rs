@@ -9,6 +9,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::dalle_pytorch::{self, DallePytorch};
 use crate::draw::Draws;
 use crate::error::{Error, Result};
 use crate::gpt::{Batch, Framed, Gpt, GptConfig, MaskSchedule, Start, frame, ids};
@@ -29,7 +30,7 @@ pub struct DalleConfig {
     pub text: usize,
     /// Image codes per side.
     pub grid: usize,
-    /// Side of the square that the last layer sees of the image.
+    /// Side of the square that the last layer sees of the image; in the form of DALLE-pytorch, that `conv_like` layers see.
     pub kernel: usize,
     /// BPE ids. One pad per text position comes after them.
     pub text_vocab: usize,
@@ -48,6 +49,13 @@ pub struct DalleConfig {
     pub embedding_std: f64,
     /// First gain of the norms before each addition to the residual stream; 1 in the published code.
     pub branch_gain: f64,
+    /// Norms before each addition to the residual stream (CogView); OpenAI's model had none.
+    pub sandwich: bool,
+    /// A second norm between the last layer's and the logits.
+    pub head_norm: bool,
+    /// Present in a model of lucidrains' DALLE-pytorch: what is different there. Its texts are bare ids.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dalle_pytorch: Option<DallePytorch>,
 }
 
 /// How much each segment's mean loss counts; their sum divides the total.
@@ -85,6 +93,9 @@ impl Default for DalleConfig {
             dropout: 0.0,
             embedding_std: core.embedding_std,
             branch_gain: core.branch_gain,
+            sandwich: core.sandwich,
+            head_norm: core.head_norm,
+            dalle_pytorch: None,
         }
     }
 }
@@ -93,7 +104,7 @@ impl DalleConfig {
     /// The core's configuration.
     pub fn gpt(&self) -> GptConfig {
         let v2 = self.loss_layout == LossLayout::V2;
-        GptConfig {
+        let core = GptConfig {
             layers: self.layers,
             dim: self.dim,
             heads: self.heads,
@@ -110,7 +121,29 @@ impl DalleConfig {
             dropout: self.dropout,
             embedding_std: self.embedding_std,
             branch_gain: self.branch_gain,
+            sandwich: self.sandwich,
+            head_norm: self.head_norm,
             ..GptConfig::default()
+        };
+        match &self.dalle_pytorch {
+            Some(form) => form.gpt(core, self.kernel),
+            None => core,
+        }
+    }
+
+    /// A text as the model reads it.
+    pub fn framed(&self, text: &[u32]) -> Framed {
+        match &self.dalle_pytorch {
+            Some(_) => dalle_pytorch::framed(text, self.text),
+            None => frame(text, None, self.text),
+        }
+    }
+
+    /// Whose key names the model's files have.
+    pub fn key_names(&self) -> KeyNames {
+        match &self.dalle_pytorch {
+            Some(form) => KeyNames::DallePytorch { shift_tokens: form.shift_tokens },
+            None => KeyNames::Rudalle,
         }
     }
 
@@ -124,6 +157,9 @@ impl DalleConfig {
         }
         if [self.loss.text, self.loss.image].iter().any(|weight| weight.is_nan() || *weight < 0.0) {
             return Err(Error::config("loss: weights must not be negative"));
+        }
+        if self.dalle_pytorch.is_some() && self.loss_layout == LossLayout::V3 {
+            return Err(Error::config("loss_layout: a model of DALLE-pytorch has v2"));
         }
         self.gpt().validate()
     }
@@ -147,7 +183,7 @@ impl DalleConfig {
         for (text, codes) in rows {
             self.gpt().check_text(text)?;
             self.gpt().check_codes(codes)?;
-            let framed = frame(text, None, self.text);
+            let framed = self.framed(text);
             cut += usize::from(framed.truncated);
             left.push(framed.ids);
             image.push(codes.to_vec());
@@ -191,13 +227,16 @@ impl Dalle {
         self.gpt.hidden(batch)
     }
 
-    /// Reads published or own weights: safetensors or a `torch.save` file with ruDALL·E's key names.
+    /// Reads published or own weights: safetensors or a `torch.save` file with ruDALL·E's key names, or DALLE-pytorch's.
     ///
     /// # Errors
     /// The configuration is not valid, or the file does not hold exactly its weights.
     pub fn load(config: &DalleConfig, path: &Path, device: &Device) -> Result<Self> {
         config.validate()?;
-        let gpt = weights::load(config.gpt().init(device), path, KeyNames::Rudalle)?;
+        let gpt = match &config.dalle_pytorch {
+            Some(_) => dalle_pytorch::load(&config.gpt(), path, device)?,
+            None => weights::load(config.gpt().init(device), path, KeyNames::Rudalle)?,
+        };
         Ok(Self { gpt, config: config.clone() })
     }
 
@@ -206,7 +245,7 @@ impl Dalle {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        weights::save(&self.gpt, path, KeyNames::Rudalle, &[])
+        weights::save(&self.gpt, path, self.config.key_names(), &[])
     }
 }
 
@@ -216,7 +255,7 @@ impl Draws for Dalle {
     }
 
     fn asks(&self, text: &[u32]) -> Option<Framed> {
-        Some(frame(text, None, self.config.text))
+        Some(self.config.framed(text))
     }
 }
 

@@ -78,7 +78,7 @@ pub enum Error {
         /// Its value.
         value: f64,
     },
-    /// A model that puts out NaN while it samples.
+    /// A model that puts out NaN or infinity while it samples.
     #[error("the model's logits are NaN: its weights hold numbers that are not finite")]
     Logits,
     /// The same where it is known at what.

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod clip;
 pub mod convert;
 pub mod dalle;
+pub mod dalle_pytorch;
 pub mod data;
 #[cfg(feature = "demo")]
 pub mod demo;

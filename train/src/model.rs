@@ -119,10 +119,10 @@ impl ModelConfig {
     }
 
     /// Whose key names its checkpoints have.
-    pub const fn names(&self) -> KeyNames {
+    pub fn names(&self) -> KeyNames {
         match self {
             Self::Rudolph(_) => KeyNames::Rudolph,
-            Self::Dalle(_) => KeyNames::Rudalle,
+            Self::Dalle(config) => config.key_names(),
             Self::ImageGpt(_) => KeyNames::ImageGpt,
         }
     }

@@ -172,6 +172,32 @@ impl Checkpoint {
         Error::Checkpoint { path: self.path.clone(), why: why.into() }
     }
 
+    /// What a zip archive of `torch.save` says under `key` beside its tensors, such as `hparams`: numbers, texts, lists
+    /// and mappings, and `null` for anything else. `None` where there is no such key, or the file is no such archive.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for a damaged file.
+    pub fn plain(&self, key: &str) -> Result<Option<serde_json::Value>> {
+        let mut head = [0; 2];
+        let file = File::open(&self.path).and_then(|mut file| file.read(&mut head));
+        match file {
+            Ok(2) if &head == b"PK" => torch::plain(&self.path, key).map_err(|why| self.fault(why)),
+            _ => Ok(None),
+        }
+    }
+
+    /// With every shape as `shape` gives it for a key and its shape; the numbers stay in their order.
+    #[must_use]
+    pub fn reshaped(mut self, shape: impl Fn(&str, &[usize]) -> Vec<usize>) -> Self {
+        for (key, stored) in &mut self.tensors {
+            let new = shape(key, &stored.shape);
+            if new.iter().product::<usize>() == stored.shape.iter().product::<usize>() {
+                stored.shape = new;
+            }
+        }
+        self
+    }
+
     /// The part of the checkpoint in which `anchor` is a key: all keys beside it, with what stands before it cut off.
     ///
     /// A Lightning checkpoint holds the model under `state_dict.`, one of LDM a codec under

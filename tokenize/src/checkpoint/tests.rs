@@ -195,3 +195,22 @@ fn the_part_with_the_anchor_is_found_under_every_nesting() {
     saved(&path, &[("main.weight", &[1], &[0.0])]);
     assert!(Checkpoint::open(&path).unwrap().below("in.weight").is_none());
 }
+
+#[test]
+fn settings_beside_the_tensors_are_handed_out() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../train/tests/golden");
+    let checkpoint = Checkpoint::open(&golden.join("dalle-pytorch-full/dalle.pt")).unwrap();
+    let hparams = checkpoint.plain("hparams").unwrap().unwrap();
+    assert_eq!(hparams["stable"], true);
+    assert_eq!(hparams["reversible"], false);
+    assert_eq!(hparams["ff_dropout"], 0.0);
+    assert_eq!(hparams["shared_attn_ids"], serde_json::json!([0, 1, 2, 3]));
+    assert_eq!(hparams["attn_types"][3], "conv_like");
+    assert_eq!(checkpoint.plain("version").unwrap().unwrap(), "1.6.6");
+    assert_eq!(checkpoint.plain("scheduler_state").unwrap().unwrap(), serde_json::Value::Null);
+    assert!(checkpoint.plain("no such key").unwrap().is_none());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    saved(&path, &[("w", &[1], &[1.0])]);
+    assert!(Checkpoint::open(&path).unwrap().plain("hparams").unwrap().is_none());
+}

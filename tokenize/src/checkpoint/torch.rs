@@ -28,14 +28,7 @@ enum Blocks {
 
 /// The tensors of a zip archive.
 pub(super) fn open_zip(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let mut archive =
-        ZipArchive::new(file).map_err(|error| format!("the file is damaged or cut off ({error})"))?;
-    let main = archive
-        .file_names()
-        .filter_map(|name| Some(name.ok()?.into_owned()))
-        .find(|name| name == "data.pkl" || name.ends_with("/data.pkl"))
-        .ok_or("the archive holds no data.pkl: it is not from torch.save")?;
+    let (mut archive, main) = archive(path)?;
     let folder = main.trim_end_matches("data.pkl").to_owned();
     if let Ok(mut order) = archive.by_name(&format!("{folder}byteorder")) {
         let mut text = String::new();
@@ -48,6 +41,27 @@ pub(super) fn open_zip(path: &Path) -> Result<BTreeMap<String, Stored>, Fault> {
     let (heap, root) = pickle::read(&mut Bytes(&bytes))?;
     let views = pickle::tensors(&heap, root)?;
     Ok(stored(views, Blocks::Zip { archive: Mutex::new(archive), folder }))
+}
+
+/// What a zip archive's pickle says under `key`.
+pub(super) fn plain(path: &Path, key: &str) -> Result<Option<serde_json::Value>, Fault> {
+    let (mut archive, main) = archive(path)?;
+    let bytes = member(&mut archive, &main, LARGEST_PICKLE)?;
+    let (heap, root) = pickle::read(&mut Bytes(&bytes))?;
+    pickle::plain(&heap, root, key)
+}
+
+/// An archive and the name of its pickle.
+fn archive(path: &Path) -> Result<(ZipArchive<File>, String), Fault> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let archive =
+        ZipArchive::new(file).map_err(|error| format!("the file is damaged or cut off ({error})"))?;
+    let main = archive
+        .file_names()
+        .filter_map(|name| Some(name.ok()?.into_owned()))
+        .find(|name| name == "data.pkl" || name.ends_with("/data.pkl"))
+        .ok_or("the archive holds no data.pkl: it is not from torch.save")?;
+    Ok((archive, main))
 }
 
 fn member(archive: &mut ZipArchive<File>, name: &str, largest: u64) -> Result<Vec<u8>, Fault> {

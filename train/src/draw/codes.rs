@@ -3,8 +3,8 @@
 use burn::tensor::{Int, Tensor};
 
 use super::Drawing;
-use crate::error::Result;
-use crate::gpt::{Cache, Gpt, Head, Vocabulary, ids};
+use crate::error::{Error, Result};
+use crate::gpt::{Batch, Cache, Gpt, Head, Vocabulary, ids};
 use crate::sampling::{SamplingConfig, Stream};
 
 /// Draws one image per drawing, all in one batch, after the framed left text `[b, left]` of a model that has one. With
@@ -22,7 +22,7 @@ pub fn draw_codes(
     on_step: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<u16>>> {
     let rows = drawings.len() * if sampling.is_guided() { 2 } else { 1 };
-    let before = match left {
+    let before = match left.clone() {
         Some(left) => gpt.embed_left(left),
         None => gpt.embed_start(rows),
     };
@@ -37,7 +37,7 @@ pub fn draw_codes(
             }
         } else {
             let Some(hidden) = drawn.feed(std::mem::take(&mut waiting)) else { break };
-            drawn.push_drawn(hidden)?;
+            drawn.push_drawn(hidden).map_err(|error| drawn.blame(error, left.clone()))?;
         }
         waiting.extend(drawn.embed(from));
         on_step(drawn.place() * drawings.len());
@@ -104,17 +104,30 @@ impl<'a> Loop<'a> {
         // Special image tokens, behind the codes, are never drawn.
         let codes = self.gpt.config().image_vocab;
         let (with, without) = logits.split_at(self.codes.len());
-        for (row, drawn) in self.codes.iter_mut().enumerate() {
+        let choose = |(row, stream): (usize, &mut Stream)| -> Result<u16> {
             let without = without.get(row).map(|logits| &logits[..codes]);
-            drawn.push(match self.given[row].get(&place) {
+            Ok(match self.given[row].get(&place) {
                 Some(code) => *code,
-                None => {
-                    let stream = &mut self.streams[row];
-                    self.sampling.choose_guided(&with[row][..codes], without, stream)? as u16
-                }
-            });
-        }
+                None => self.sampling.choose_guided(&with[row][..codes], without, stream)? as u16,
+            })
+        };
+        let chosen = self.streams.iter_mut().enumerate().map(choose).collect::<Result<Vec<_>>>()?;
+        self.codes.iter_mut().zip(chosen).for_each(|(codes, code)| codes.push(code));
         Ok(())
+    }
+
+    /// The error for logits that are no numbers, with the step and the tensor where it began: the sequence is computed
+    /// again.
+    fn blame(&self, error: Error, left: Option<Tensor<2, Int>>) -> Error {
+        let drawn = self.codes.iter().cycle().take(self.rows).cloned().collect::<Vec<_>>();
+        // The start token of a model without text comes with its image, even with an empty one.
+        let image = ids(&drawn, &self.gpt.device());
+        match (error, self.gpt.first_bad(&Batch { left, image, right: None })) {
+            (Error::Logits, Some(tensor)) => {
+                Error::NotFinite { what: format!("{tensor} at step {}", self.place()) }
+            }
+            (error, _) => error,
+        }
     }
 
     /// Vectors of the codes from `from` on. The twins without text get what was drawn with it.

@@ -17,14 +17,29 @@ pub enum Activation {
     TanhGelu,
     /// `x · sigmoid(1.702 x)` of ImageGPT and CLIP.
     QuickGelu,
+    /// `x · GELU(gate)` with the exact GELU, `x` and `gate` being the two halves of a map that is twice as wide
+    /// (Shazeer 2020); DALLE-pytorch.
+    Geglu,
 }
 
 impl Activation {
-    /// Applies the activation to every element.
+    /// How many values one output needs.
+    pub const fn inputs(self) -> usize {
+        match self {
+            Self::TanhGelu | Self::QuickGelu => 1,
+            Self::Geglu => 2,
+        }
+    }
+
+    /// `[.., n]` → `[.., n / inputs]`
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::TanhGelu => tanh_gelu(x),
             Self::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
+            Self::Geglu => {
+                let half = x.dims()[D - 1] / 2;
+                x.clone().narrow(D - 1, 0, half) * activation::gelu(x.narrow(D - 1, half, half))
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use super::cache::LayerCache;
 use super::config::GptConfig;
 use super::linear::{linear, linear_map};
 use super::mask::Mask;
+use super::rotary::Rotary;
 use crate::fused;
 
 /// `softmax(q kᵀ / sqrt(head_dim) + mask) v`.
@@ -41,24 +42,37 @@ pub struct SelfAttention {
 
 impl SelfAttention {
     pub(super) fn new(config: &GptConfig, device: &Device) -> Self {
-        let (dim, std) = (config.dim, config.init_std);
+        let (dim, inner, std) = (config.dim, config.inner_dim(), config.init_std);
         Self {
-            query_key_value: linear(dim, 3 * dim, config.bias, std, device),
-            dense: linear(dim, dim, config.bias, config.residual_std(), device),
+            query_key_value: linear(dim, 3 * inner, config.bias && config.qkv_bias, std, device),
+            dense: linear(inner, dim, config.bias, config.residual_std(), device),
             heads: config.heads,
         }
     }
 
     /// `[b, t, d]` → `[b, t, d]`; with a cache, `x` holds the positions after those the cache has seen.
-    pub(super) fn forward(&self, x: Tensor<3>, mask: &Mask, cache: Option<&mut LayerCache>) -> Tensor<3> {
-        let [b, t, d] = x.dims();
-        let qkv = linear_map(&self.query_key_value, x);
-        let whole = cache.as_ref().is_none_or(|cache| cache.is_empty()) && t <= mask.tiles.len();
-        let fast = |qkv: &Tensor<3>| fused::attention(qkv.clone(), self.heads, &mask.tiles);
+    pub(super) fn forward(
+        &self,
+        x: Tensor<3>,
+        mask: &Mask,
+        rotary: Option<&Rotary>,
+        cache: Option<&mut LayerCache>,
+    ) -> Tensor<3> {
+        let mut qkv = linear_map(&self.query_key_value, x);
+        let [b, t, width] = qkv.dims();
+        let (heads, inner) = (self.heads, width / 3);
+        if let Some(rotary) = rotary {
+            let from = cache.as_ref().map_or(0, |cache| cache.len());
+            let turned = rotary.turn(qkv.reshape([b, t, 3 * heads, inner / heads]), from);
+            qkv = turned.reshape([b, t, width]);
+        }
+        let whole = cache.as_ref().is_none_or(|cache| cache.len() == 0) && t <= mask.tiles.len();
+        let fast = |qkv: &Tensor<3>| fused::attention(qkv.clone(), heads, &mask.tiles);
+        let dense = |q, k, v| attention(q, k, v, mask).swap_dims(1, 2).reshape([b, t, inner]);
         let attended = match cache {
             None => whole.then(|| fast(&qkv)).flatten().unwrap_or_else(|| {
                 let [q, k, v] = self.split(&qkv);
-                attention(q, k, v, mask).swap_dims(1, 2).reshape([b, t, d])
+                dense(q, k, v)
             }),
             Some(cache) => {
                 let [q, k, v] = self.split(&qkv);
@@ -66,14 +80,14 @@ impl SelfAttention {
                 let fast = if whole { fast(&qkv) } else { cache.attend(&qkv, mask) };
                 fast.unwrap_or_else(|| {
                     let (k, v) = cache.seen();
-                    attention(q, k, v, mask).swap_dims(1, 2).reshape([b, t, d])
+                    dense(q, k, v)
                 })
             }
         };
         linear_map(&self.dense, attended)
     }
 
-    /// `[b, t, 3d]` as q, k and v of `[b, heads, t, head_dim]`.
+    /// `[b, t, 3·heads·head_dim]` as q, k and v of `[b, heads, t, head_dim]`.
     fn split(&self, qkv: &Tensor<3>) -> [Tensor<4>; 3] {
         let [b, t, width] = qkv.dims();
         let heads = self.heads;
@@ -93,7 +107,9 @@ mod tests {
     fn kinds() -> impl Strategy<Value = MaskKind> {
         let conv =
             (0usize..4, any::<bool>()).prop_map(|(k, wrap)| MaskKind::Conv { kernel: 2 * k + 1, wrap });
-        prop_oneof![Just(MaskKind::Full), Just(MaskKind::All), Just(MaskKind::Row), Just(MaskKind::Col), conv]
+        let corner = (1usize..5).prop_map(|kernel| MaskKind::Corner { kernel });
+        let published = prop_oneof![Just(MaskKind::Full), Just(MaskKind::Row), Just(MaskKind::Col), conv];
+        prop_oneof![3 => published, 1 => Just(MaskKind::All), 1 => Just(MaskKind::AxialRow), 1 => corner]
     }
 
     /// The largest difference, over the largest expected value where that is above 1.

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::config::GptConfig;
 use super::linear::linear_tensors;
 use super::mask::Mask;
+use super::shift::Seen;
 use super::{Gpt, Vocabulary};
 use crate::fused::{self, Sight};
 
@@ -14,12 +15,14 @@ pub struct LayerCache {
     keys: Tensor<4>,
     values: Tensor<4>,
     len: usize,
+    /// What token shift looks back at, before the attention and before the feed-forward part.
+    pub(super) shifted: Option<[Seen; 2]>,
 }
 
 impl LayerCache {
-    /// Whether nothing has been seen.
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+    /// Positions seen so far, until [`Self::append`] counts those that are on their way.
+    pub(super) const fn len(&self) -> usize {
+        self.len
     }
 
     /// Appends `[b, heads, t, head_dim]`.
@@ -58,11 +61,12 @@ pub struct Cache {
 impl Cache {
     /// Empty buffers for `batch` sequences of full length.
     pub fn new(config: &GptConfig, batch: usize, device: &Device) -> Self {
-        let shape = [batch, config.heads, config.segments().total(), config.dim / config.heads];
+        let shape = [batch, config.heads, config.segments().total(), config.head_dim()];
         let layer = |_| LayerCache {
             keys: Tensor::zeros(shape, device),
             values: Tensor::zeros(shape, device),
             len: 0,
+            shifted: config.shift_tokens.then(|| [(); 2].map(|()| Seen::new(config, batch, device))),
         };
         Self { layers: (0..config.layers).map(layer).collect() }
     }
@@ -89,8 +93,9 @@ impl Cache {
             let rows = Tensor::<1, Int>::from_data(rows.as_slice(), &layer.keys.device());
             LayerCache {
                 keys: layer.keys.select(0, rows.clone()),
-                values: layer.values.select(0, rows),
+                values: layer.values.select(0, rows.clone()),
                 len: layer.len,
+                shifted: layer.shifted.map(|parts| parts.map(|seen| seen.select(rows.clone()))),
             }
         };
         Self { layers: self.layers.into_iter().map(layer).collect() }
@@ -100,6 +105,9 @@ impl Cache {
     pub fn truncate(&mut self, len: usize) {
         for layer in &mut self.layers {
             layer.len = layer.len.min(len);
+            for seen in layer.shifted.iter_mut().flatten() {
+                seen.truncate(len);
+            }
         }
     }
 }

@@ -15,6 +15,9 @@ pub enum GridPositions {
     RowCol,
     /// A learned vector per position (ImageGPT).
     Flat,
+    /// None, and none for text: queries, keys and values are turned by angles of their position (DALLE-pytorch with
+    /// `rotary_emb`).
+    Rotary,
 }
 
 /// The token before the first one, if the model has one; the last token of a sequence is then never an input.
@@ -28,6 +31,24 @@ pub enum Start {
     Text,
     /// A learned vector before the image, the last row of the image table (ImageGPT).
     Image,
+    /// Id 0 before the left text, which the masks count as text (DALLE-pytorch).
+    Zero,
+}
+
+/// Which layers use one set of weights: layers with the same id. Without ids every layer has its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shared {
+    /// An id per layer for its attention.
+    pub attention: Vec<usize>,
+    /// An id per layer for its feed-forward part.
+    pub feed_forward: Vec<usize>,
+}
+
+/// The first layer with the id of layer `index`: the one that holds the weights.
+pub(crate) fn owner(ids: &[usize], index: usize) -> usize {
+    let id = ids.get(index);
+    id.and_then(|id| ids.iter().position(|other| other == id)).unwrap_or(index)
 }
 
 /// One core for ImageGPT, DALL·E and RuDOLPH.
@@ -40,8 +61,11 @@ pub struct GptConfig {
     pub layers: usize,
     /// Width of the residual stream.
     pub dim: usize,
-    /// Attention heads; they divide `dim`.
+    /// Attention heads; they divide `dim` unless `head_dim` is given.
     pub heads: usize,
+    /// Width of one head; `dim / heads` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_dim: Option<usize>,
     /// Left-text positions.
     pub left: usize,
     /// Image codes per side.
@@ -66,6 +90,18 @@ pub struct GptConfig {
     pub activation: Activation,
     /// Biases in the layers' linear maps.
     pub bias: bool,
+    /// Whether the map to queries, keys and values has one, too.
+    pub qkv_bias: bool,
+    /// A learned factor per channel on each branch (LayerScale, Touvron et al. 2021).
+    pub layer_scale: bool,
+    /// Half of each branch's channels come from the position before, or above (token shift of DALLE-pytorch).
+    pub shift_tokens: bool,
+    /// Layers that use one set of weights.
+    pub shared: Shared,
+    /// Token vectors are the columns of the map to the logits.
+    pub tied: bool,
+    /// The last layer's output is divided by its largest value (CogView; `stable` of DALLE-pytorch).
+    pub divide_max: bool,
     /// Bias in the map to the logits.
     pub head_bias: bool,
     /// A second norm between the last layer's and the logits.
@@ -94,6 +130,7 @@ impl Default for GptConfig {
             layers: 24,
             dim: 1024,
             heads: 16,
+            head_dim: None,
             left: 64,
             grid: 16,
             right: 64,
@@ -106,6 +143,12 @@ impl Default for GptConfig {
             sandwich: true,
             activation: Activation::TanhGelu,
             bias: true,
+            qkv_bias: true,
+            layer_scale: false,
+            shift_tokens: false,
+            shared: Shared::default(),
+            tied: false,
+            divide_max: false,
             head_bias: true,
             head_norm: true,
             masks: MaskSchedule::Rudolph { kernel: 7, last_kernel: 9 },
@@ -124,6 +167,21 @@ impl GptConfig {
     /// The parts of a sequence.
     pub const fn segments(&self) -> Segments {
         Segments { left: self.left, grid: self.grid, right: self.right }
+    }
+
+    /// The parts of a sequence as the masks see them, with a start token that counts as text.
+    pub fn seen_segments(&self) -> Segments {
+        Segments { left: self.left + usize::from(self.start == Start::Zero), ..self.segments() }
+    }
+
+    /// Width of one head.
+    pub fn head_dim(&self) -> usize {
+        self.head_dim.unwrap_or(self.dim / self.heads)
+    }
+
+    /// Width of all heads together.
+    pub fn inner_dim(&self) -> usize {
+        self.heads * self.head_dim()
     }
 
     /// Rows of the text table: BPE ids, special tokens, one pad per left position. 0 without text.
@@ -190,7 +248,7 @@ impl GptConfig {
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return fault(key, "must be at least 1".to_owned());
         }
-        if !self.dim.is_multiple_of(self.heads) {
+        if self.head_dim.is_none() && !self.dim.is_multiple_of(self.heads) {
             return fault("heads", format!("{} heads do not divide dim {}", self.heads, self.dim));
         }
         if self.grid == 0 && self.left + self.right == 0 {
@@ -214,10 +272,42 @@ impl GptConfig {
         if !(0.0..=1.0).contains(&self.gradient_shrink) {
             return fault("gradient_shrink", format!("{} is not in 0..=1", self.gradient_shrink));
         }
+        if let Some((key, why)) = self.form_fault() {
+            return fault(key, why);
+        }
         match self.masks.fault(self.layers) {
             Some(why) => fault("masks", why),
             None => Ok(()),
         }
+    }
+
+    /// What is wrong with the parts that only some models have.
+    fn form_fault(&self) -> Option<(&'static str, String)> {
+        let (attention, feed_forward) = (&self.shared.attention, &self.shared.feed_forward);
+        for (key, ids) in [("shared.attention", attention), ("shared.feed_forward", feed_forward)] {
+            if !ids.is_empty() && ids.len() != self.layers {
+                return Some((key, format!("{} ids for {} layers", ids.len(), self.layers)));
+            }
+        }
+        let kind = |index| self.masks.kind(index, self.layers);
+        if let Some(index) = (0..attention.len()).find(|index| kind(*index) != kind(owner(attention, *index)))
+        {
+            let first = owner(attention, index);
+            return Some(("shared.attention", format!("layers {first} and {index} have different masks")));
+        }
+        if self.head_dim == Some(0) {
+            return Some(("head_dim", "must be at least 1".to_owned()));
+        }
+        if self.shift_tokens && !self.dim.is_multiple_of(4) {
+            return Some(("shift_tokens", format!("dim {} has no quarters", self.dim)));
+        }
+        if (self.shift_tokens || self.positions == GridPositions::Rotary) && self.right > 0 {
+            return Some(("right", "shifted tokens and rotary positions know no right text".to_owned()));
+        }
+        if self.positions == GridPositions::Rotary && self.head_dim() < 6 {
+            return Some(("positions", format!("a head of {} has no room for angles", self.head_dim())));
+        }
+        None
     }
 
     /// A new model with random weights from the device's generator.

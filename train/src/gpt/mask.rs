@@ -24,6 +24,13 @@ pub enum MaskKind {
     Row,
     /// The codes above it in its column.
     Col,
+    /// The codes before it in its row, and no more: `axial_row` of DALLE-pytorch.
+    AxialRow,
+    /// A square whose lower right corner it is: `conv_like` of DALLE-pytorch.
+    Corner {
+        /// Side of the square; 5 in the published code.
+        kernel: usize,
+    },
     /// A square around it.
     Conv {
         /// Side of the square, odd.
@@ -51,6 +58,11 @@ impl MaskKind {
             Self::Full | Self::All => true,
             Self::Row => q - p <= segments.grid,
             Self::Col => (q - p).is_multiple_of(segments.grid),
+            Self::AxialRow => (q - image.start) / segments.grid == (p - image.start) / segments.grid,
+            Self::Corner { kernel } => {
+                let (q, p, side) = (q - image.start, p - image.start, segments.grid);
+                q / side - p / side < kernel && q % side >= p % side && q % side - p % side < kernel
+            }
             Self::Conv { kernel, wrap } => {
                 let (q, p, side) = (q - image.start, p - image.start, segments.grid);
                 let reach = kernel / 2;
@@ -179,6 +191,11 @@ mod tests {
                 MaskKind::Full | MaskKind::All => true,
                 MaskKind::Row => (qr == pr) || (pr == qr - 1 && pc >= qc),
                 MaskKind::Col => qc == pc,
+                MaskKind::AxialRow => qr == pr,
+                MaskKind::Corner { kernel } => {
+                    let side = 0..kernel as i64;
+                    side.contains(&(qr - pr)) && side.contains(&(qc - pc))
+                }
                 MaskKind::Conv { kernel, wrap } => {
                     let reach = (kernel / 2) as i64;
                     let shifts = if wrap { vec![-side, 0, side] } else { vec![0] };
@@ -193,6 +210,8 @@ mod tests {
             Just(MaskKind::Full),
             Just(MaskKind::Row),
             Just(MaskKind::Col),
+            Just(MaskKind::AxialRow),
+            (1usize..5).prop_map(|kernel| MaskKind::Corner { kernel }),
             (0usize..5, any::<bool>()).prop_map(|(k, wrap)| MaskKind::Conv { kernel: 2 * k + 1, wrap }),
         ]
     }

@@ -1,7 +1,7 @@
 //! The transformer that ImageGPT, DALL·E and RuDOLPH are configurations of.
 //!
 //! `segments` says what a sequence is made of, `mask` who sees whom, `embedding` turns ids into vectors, `block`
-//! (on `norm`, `attention`, `activation`) is a layer, `cache` keeps keys and values while sampling. [`Gpt`] puts
+//! (on `norm`, `attention`, `activation`, and `rotary` and `shift` where asked) is a layer, `cache` keeps keys and values while sampling. [`Gpt`] puts
 //! them together; its field names are the key names of the published RuDOLPH checkpoints.
 
 mod activation;
@@ -14,7 +14,10 @@ mod embedding;
 mod linear;
 mod mask;
 mod norm;
+mod rotary;
 mod segments;
+mod shift;
+mod trace;
 
 use std::ops::Range;
 
@@ -27,7 +30,8 @@ pub use attention::{SelfAttention, attention, dense_attention};
 pub use batch::{Batch, Framed, frame, ids};
 pub use block::Block;
 pub use cache::{Cache, Head, LayerCache};
-pub use config::{GptConfig, GridPositions, Start};
+pub(crate) use config::owner;
+pub use config::{GptConfig, GridPositions, Shared, Start};
 pub use embedding::{BOS, EOS, PAD};
 pub(crate) use mask::FORBIDDEN;
 pub use mask::{Mask, MaskKind, MaskSchedule};
@@ -36,8 +40,10 @@ pub use segments::Segments;
 
 pub(crate) use linear::linear_rows;
 
+use block::Around;
 use embedding::ImagePositions;
 use linear::{linear, linear_tensors};
+use rotary::Rotary;
 
 /// A part of the vocabulary of the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,19 +79,23 @@ pub struct Gpt {
     config: GptConfig,
     #[module(skip)]
     masks: Vec<Mask>,
+    #[module(skip)]
+    rotary: Option<Rotary>,
 }
 
 impl Gpt {
     fn new(config: &GptConfig, device: &Device) -> Self {
         let table = |rows| embedding::table(rows, config, device);
+        let tokens = |rows| if config.tied { None } else { table(rows) };
+        let rotary = config.positions == GridPositions::Rotary;
         // Text position tables have one row more than positions, as the published ones have.
-        let text_rows = |len: usize| if len == 0 { 0 } else { len + 1 };
+        let text_rows = |len: usize| if len == 0 || rotary { 0 } else { len + 1 };
         let norm = || Norm::new(config.norm, config.dim, config.epsilon, device);
         let total = config.total_text() + config.total_image();
         let layers = config.layers;
         Self {
-            text_embeddings: table(config.total_text()),
-            image_embeddings: table(embedding::image_rows(config)),
+            text_embeddings: tokens(config.total_text()),
+            image_embeddings: tokens(embedding::image_rows(config)),
             l_text_pos_embeddings: table(text_rows(config.left)),
             r_text_pos_embeddings: table(text_rows(config.right)),
             image_row_embeddings: table(embedding::side_rows(config)),
@@ -96,11 +106,13 @@ impl Gpt {
                 linear(config.dim, total, config.head_bias, config.init_std, device),
             ),
             transformer: Transformer {
-                layers: (0..layers).map(|_| Block::new(config, device)).collect(),
+                layers: (0..layers).map(|index| Block::new(config, index, device)).collect(),
                 final_layernorm: norm(),
             },
             config: config.clone(),
             masks: Self::masks(config, device),
+            rotary: rotary
+                .then(|| Rotary::new(config.seen_segments(), config.head_dim(), &device.clone().inner())),
         }
     }
 
@@ -111,7 +123,7 @@ impl Gpt {
         for index in 0..config.layers {
             let kind = config.masks.kind(index, config.layers);
             let known = masks.iter().find(|mask| mask.kind == kind).cloned();
-            masks.push(known.unwrap_or_else(|| Mask::new(kind, config.segments(), &device)));
+            masks.push(known.unwrap_or_else(|| Mask::new(kind, config.seen_segments(), &device)));
         }
         masks
     }
@@ -143,10 +155,12 @@ impl Gpt {
     /// Vectors of the left text, from its beginning: `[b, n]` → `[b, n (+ start), d]`.
     pub fn embed_left(&self, left: Tensor<2, Int>) -> Option<Tensor<3>> {
         let mut ids = self.left_targets(left);
-        if self.config.start == Start::Text {
-            ids = embedding::prepend(BOS as usize, ids);
+        match self.config.start {
+            Start::Text => ids = embedding::prepend(BOS as usize, ids),
+            Start::Zero => ids = embedding::prepend(PAD as usize, ids),
+            Start::None | Start::Image => {}
         }
-        embed_text(self.text_embeddings.as_ref()?, self.l_text_pos_embeddings.as_ref()?, ids, 0)
+        self.embed_text(self.l_text_pos_embeddings.as_ref(), ids, 0)
     }
 
     /// Vectors of left-text ids `from..from + n`, behind those that a cache has seen: `[b, n]` → `[b, n, d]`.
@@ -158,9 +172,9 @@ impl Gpt {
         let first = self.config.left_pad(from) as i64;
         let pads = Tensor::arange(first..first + n as i64, &left.device()).unsqueeze::<2>();
         let is_pad = left.clone().equal_scalar(0);
-        let position = from + usize::from(self.config.start == Start::Text);
+        let position = from + usize::from(matches!(self.config.start, Start::Text | Start::Zero));
         let ids = left.mask_where(is_pad, pads);
-        embed_text(self.text_embeddings.as_ref()?, self.l_text_pos_embeddings.as_ref()?, ids, position)
+        self.embed_text(self.l_text_pos_embeddings.as_ref(), ids, position)
     }
 
     /// The vector of the start token before an image, `batch` times: `[b, 1, d]`; `None` where there is no such token.
@@ -196,13 +210,47 @@ impl Gpt {
             cols: self.image_col_embeddings.as_ref(),
             flat: self.image_pos_embeddings.as_ref(),
         };
-        let vectors = positions.vectors(position, codes.dims()[1])?;
-        Some(module::embedding(self.image_embeddings.as_ref()?.weight.val(), codes) + vectors)
+        let positions = positions.vectors(position, codes.dims()[1]);
+        let tokens = self.token_vectors(self.image_embeddings.as_ref(), Vocabulary::Image, codes)?;
+        Some(match positions {
+            Some(positions) => tokens + positions,
+            None => tokens,
+        })
+    }
+
+    /// Vectors of ids from a table, or from the head's columns of its part of the vocabulary: `[b, n]` → `[b, n, d]`.
+    fn token_vectors(
+        &self,
+        table: Option<&Embedding>,
+        vocabulary: Vocabulary,
+        ids: Tensor<2, Int>,
+    ) -> Option<Tensor<3>> {
+        if !self.config.tied {
+            return Some(module::embedding(table?.weight.val(), ids));
+        }
+        let [b, n] = ids.dims();
+        let columns = ids.reshape([b * n]) + self.columns(vocabulary).start as i64;
+        let vectors = self.to_logits.1.weight.val().select(1, columns).transpose();
+        Some(vectors.reshape([b, n, self.config.dim]))
+    }
+
+    fn embed_text(
+        &self,
+        positions: Option<&Embedding>,
+        ids: Tensor<2, Int>,
+        from: usize,
+    ) -> Option<Tensor<3>> {
+        let n = ids.dims()[1];
+        let tokens = self.token_vectors(self.text_embeddings.as_ref(), Vocabulary::Text, ids)?;
+        Some(match positions {
+            Some(table) => tokens + table.weight.val().narrow(0, from, n).unsqueeze::<3>(),
+            None => tokens,
+        })
     }
 
     /// Vectors of right-text ids `from..from + n`: `[b, n]` → `[b, n, d]`.
     pub fn embed_right(&self, right: Tensor<2, Int>, from: usize) -> Option<Tensor<3>> {
-        embed_text(self.text_embeddings.as_ref()?, self.r_text_pos_embeddings.as_ref()?, right, from)
+        self.embed_text(self.r_text_pos_embeddings.as_ref(), right, from)
     }
 
     /// The vectors that enter the first layer: `[b, t, d]`.
@@ -230,9 +278,30 @@ impl Gpt {
     pub fn forward(&self, x: Tensor<3>, cache: Option<&mut Cache>) -> Tensor<3> {
         let mut caches = cache.map(|cache| cache.layers.iter_mut());
         let mut x = x;
-        for (layer, mask) in self.transformer.layers.iter().zip(&self.masks) {
-            x = layer.forward(x, mask, caches.as_mut().and_then(Iterator::next));
+        for (index, layer) in self.transformer.layers.iter().enumerate() {
+            let cache = caches.as_mut().and_then(Iterator::next);
+            if let Some(around) = self.around(index) {
+                x = layer.forward(x, around, cache);
+            }
         }
+        self.finish(x)
+    }
+
+    /// What layer `index` needs from outside; there always is one, since a layer without weights of its own names one
+    /// that has them.
+    fn around(&self, index: usize) -> Option<Around<'_>> {
+        let (shared, layers) = (&self.config.shared, &self.transformer.layers);
+        Some(Around {
+            attention: layers.get(owner(&shared.attention, index))?.parts().0?,
+            mlp: layers.get(owner(&shared.feed_forward, index))?.parts().1?,
+            mask: self.masks.get(index)?,
+            rotary: self.rotary.as_ref(),
+        })
+    }
+
+    /// What comes after the last layer: `[b, t, d]` → `[b, t, d]`.
+    fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = if self.config.divide_max { x.clone() / x.max_dim(2).detach() } else { x };
         self.transformer.final_layernorm.forward(x)
     }
 
@@ -241,11 +310,13 @@ impl Gpt {
     pub fn normalised_states(&self, x: Tensor<3>) -> Vec<Tensor<3>> {
         let mut states = Vec::with_capacity(self.config.layers + 1);
         let mut x = x;
-        for (layer, mask) in self.transformer.layers.iter().zip(&self.masks) {
+        for (index, layer) in self.transformer.layers.iter().enumerate() {
             states.push(layer.normalised(x.clone()));
-            x = layer.forward(x, mask, None);
+            if let Some(around) = self.around(index) {
+                x = layer.forward(x, around, None);
+            }
         }
-        states.push(self.transformer.final_layernorm.forward(x));
+        states.push(self.finish(x));
         states
     }
 
@@ -253,11 +324,13 @@ impl Gpt {
     pub fn hidden_states(&self, x: Tensor<3>) -> Vec<Tensor<3>> {
         let mut states = Vec::with_capacity(self.config.layers + 1);
         let mut x = x;
-        for (layer, mask) in self.transformer.layers.iter().zip(&self.masks) {
-            x = layer.forward(x, mask, None);
+        for (index, layer) in self.transformer.layers.iter().enumerate() {
+            if let Some(around) = self.around(index) {
+                x = layer.forward(x, around, None);
+            }
             states.push(x.clone());
         }
-        states.push(self.transformer.final_layernorm.forward(x));
+        states.push(self.finish(x));
         states
     }
 
@@ -293,15 +366,4 @@ impl Gpt {
         let (weight, bias) = self.head(self.columns(vocabulary));
         linear_tensors(self.head_norm(hidden), weight, bias)
     }
-}
-
-fn embed_text(
-    tokens: &Embedding,
-    positions: &Embedding,
-    ids: Tensor<2, Int>,
-    from: usize,
-) -> Option<Tensor<3>> {
-    let n = ids.dims()[1];
-    let positions = positions.weight.val().narrow(0, from, n).unsqueeze::<3>();
-    Some(module::embedding(tokens.weight.val(), ids) + positions)
 }

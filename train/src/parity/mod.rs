@@ -3,6 +3,7 @@
 mod checked;
 mod clip;
 mod core;
+mod dalle_pytorch;
 mod image_gpt;
 mod image_prompts;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub fn run(dir: &Path, device: &Device) -> Result<Vec<Comparison>> {
         "clip" => clip::run(&case, device),
         "rudalle" => rudalle::run(&case, device),
         "image_prompts" => image_prompts::run(&case, device),
+        "dalle-pytorch" => dalle_pytorch::run(&case, device),
         "masks" => masks::run(&case),
         "sampling" => top_k_top_p::run(&case),
         other => Err(Error::config(format!("{}: no model {other:?} to compare with", dir.display()))),
@@ -86,6 +88,16 @@ mod tests {
     #[test]
     fn rudalle_v3() {
         check("rudalle-v3", 110);
+    }
+
+    #[test]
+    fn dalle_pytorch_plain() {
+        check("dalle-pytorch-plain", 50);
+    }
+
+    #[test]
+    fn dalle_pytorch_full() {
+        check("dalle-pytorch-full", 90);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl SamplingConfig {
     /// Chooses one token from the logits of one sample.
     ///
     /// # Errors
-    /// [`Error::Logits`] when a logit is NaN.
+    /// [`Error::Logits`] when a logit is NaN or infinite.
     pub fn choose(&self, logits: &[f32], stream: &mut Stream) -> Result<usize> {
         self.choose_guided(logits, None, stream)
     }
@@ -92,7 +92,7 @@ impl SamplingConfig {
     /// # Errors
     /// As for [`Self::choose`].
     pub fn choose_guided(&self, with: &[f32], without: Option<&[f32]>, stream: &mut Stream) -> Result<usize> {
-        if with.iter().chain(without.unwrap_or_default()).any(|logit| logit.is_nan()) {
+        if with.iter().chain(without.unwrap_or_default()).any(|logit| !logit.is_finite()) {
             return Err(Error::Logits);
         }
         Ok(stream.draw(&self.distribution(with, without)))
@@ -113,6 +113,7 @@ mod tests {
     #[test]
     fn nan_logits_are_an_error() {
         let config = SamplingConfig::default();
+        assert!(config.choose(&[0.1, f32::INFINITY], &mut Stream::new(0, 0)).is_err());
         assert!(config.choose(&[0.1, f32::NAN], &mut Stream::new(0, 0)).is_err());
     }
 

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dalle_pytorch;
+
 /// Whose key names a file has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -14,6 +16,11 @@ pub enum KeyNames {
     Rudolph,
     /// ruDALL·E: one text segment, so its position table has no side in its name.
     Rudalle,
+    /// lucidrains' DALLE-pytorch.
+    DallePytorch {
+        /// Whether the model shifts tokens, which its names tell.
+        shift_tokens: bool,
+    },
     /// ImageGPT of Hugging Face transformers, whose layers' weights lie as `[in, out]`.
     ImageGpt,
 }
@@ -54,6 +61,7 @@ impl KeyNames {
         match self {
             Self::Rudolph => "RuDOLPH",
             Self::Rudalle => "ruDALL-E",
+            Self::DallePytorch { .. } => "DALLE-pytorch",
             Self::ImageGpt => "ImageGPT",
         }
     }
@@ -65,6 +73,10 @@ impl KeyNames {
             Self::Rudolph | Self::Rudalle => {
                 published.starts_with("transformer.") && published.ends_with("_mask")
             }
+            Self::DallePytorch { shift_tokens } => {
+                return dalle_pytorch::ours(published)
+                    .map(|ours| dalle_pytorch::published(&ours, shift_tokens));
+            }
             Self::ImageGpt => published.ends_with(".attn.bias") || published.ends_with(".attn.masked_bias"),
         };
         (!buffer).then(|| published.to_owned())
@@ -74,6 +86,7 @@ impl KeyNames {
     pub fn published(self, ours: &str) -> String {
         match self {
             Self::Rudolph => ours.to_owned(),
+            Self::DallePytorch { shift_tokens } => dalle_pytorch::published(ours, shift_tokens),
             Self::Rudalle => replace_start(ours, "l_text_pos_embeddings.", "text_pos_embeddings."),
             Self::ImageGpt => {
                 IMAGE_GPT.iter().fold(ours.to_owned(), |key, (to, from)| key.replacen(from, to, 1))

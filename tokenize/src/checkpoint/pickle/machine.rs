@@ -95,20 +95,18 @@ impl Machine {
                 let top = self.top()?;
                 self.stack.push(top);
             }
-            b'N' | 0x88 | 0x89 => self.push(Node::Other)?,
+            b'N' => self.push(Node::Other)?,
+            0x88 | 0x89 => self.push(Node::Bool(op == 0x88))?,
             b'I' | b'L' => {
                 let line = bytes.line()?;
                 let number = line.trim_end_matches('L').parse();
                 self.push(number.map_or(Node::Other, Node::Int))?;
             }
             b'F' => {
-                bytes.line()?;
-                self.push(Node::Other)?;
+                let number = bytes.line()?.parse();
+                self.push(number.map_or(Node::Other, Node::Float))?;
             }
-            b'G' => {
-                bytes.array::<8>()?;
-                self.push(Node::Other)?;
-            }
+            b'G' => self.push(Node::Float(f64::from_be_bytes(bytes.array()?)))?,
             b'J' => self.push(Node::Int(i64::from(i32::from_le_bytes(bytes.array()?))))?,
             b'K' => self.push(Node::Int(i64::from(bytes.byte()?)))?,
             b'M' => self.push(Node::Int(i64::from(u16::from_le_bytes(bytes.array()?))))?,

@@ -9,11 +9,13 @@
 mod bytes;
 mod calls;
 mod machine;
+mod plain;
 mod tree;
 mod value;
 
 pub(super) use bytes::Bytes;
 pub(super) use machine::read;
+pub(super) use plain::plain;
 pub(super) use tree::tensors;
 pub(super) use value::{Heap, Node, Storage, View};
 

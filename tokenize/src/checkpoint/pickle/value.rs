@@ -37,8 +37,10 @@ pub(in super::super) struct View {
 /// One value.
 #[derive(Clone, Debug)]
 pub(in super::super) enum Node {
-    /// `None`, a bool, a float, bytes: nothing that decides where a tensor lies.
+    /// `None`, bytes, and what else decides nothing.
     Other,
+    Bool(bool),
+    Float(f64),
     Int(i64),
     Text(String),
     /// A class or function, as `module.name`.
