@@ -97,7 +97,7 @@ fn a_run_leaves_a_model_that_a_probe_reads() {
         "samples/step-0000060.png",
         "model/weights.safetensors",
         "model/model.toml",
-        "model/codec/palette.safetensors",
+        "model/codec.safetensors",
     ] {
         assert!(bench.path("run").join(file).is_file(), "{file}");
     }
