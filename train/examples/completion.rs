@@ -44,7 +44,8 @@ fn main() -> Outcome<()> {
     let (train, held_out) = read(pairs)?;
     let mean = mean_image(&train)?;
     let given = upper_codes(&bundle, &held_out)?;
-    let drawn = |sampling: SamplingConfig, streams: u64| complete(&bundle, &held_out, &given, &sampling, streams);
+    let drawn =
+        |sampling: SamplingConfig, streams: u64| complete(&bundle, &held_out, &given, &sampling, streams);
     let sampling = sampling_of(Path::new(run))?;
     let greedy = drawn(SamplingConfig { top_k: 1, ..sampling }, 1)?;
     let sampled = drawn(sampling, MANY)?;
@@ -101,7 +102,8 @@ fn mean_image(items: &[Item]) -> Outcome<Vec<f64>> {
 fn lower_error(picture: &Picture, found: &[f64]) -> f64 {
     let own = values(picture);
     let lower = own.len() / 2..own.len();
-    let squares: f64 = own[lower.clone()].iter().zip(&found[lower.clone()]).map(|(a, b)| (a - b).powi(2)).sum();
+    let squares: f64 =
+        own[lower.clone()].iter().zip(&found[lower.clone()]).map(|(a, b)| (a - b).powi(2)).sum();
     squares / lower.len() as f64
 }
 
@@ -128,7 +130,11 @@ fn complete(
     for (item, given) in items.iter().zip(given) {
         let given: Vec<_> = given.iter().copied().enumerate().collect();
         let text = bundle.ids(&item.caption);
-        drawings.extend((0..streams).map(|stream| Drawing { text: text.clone(), given: given.clone(), stream }));
+        drawings.extend((0..streams).map(|stream| Drawing {
+            text: text.clone(),
+            given: given.clone(),
+            stream,
+        }));
     }
     let codes = draw(&bundle.model, &drawings, sampling, BATCH, &mut |_| ())?;
     let mut pictures = Vec::new();
