@@ -515,7 +515,7 @@ fn configurations_that_cannot_be_run_say_what_to_change() {
     pipeline::atomic::write(bench.path("kind.toml"), "kind = 'rudolf'").unwrap();
     insta::assert_snapshot!(bench.fault(&["kind.toml"]), @r#"
     exit 2
-    error: kind.toml: unknown kind "rudolf"; known: rudolph, dalle, vqgan
+    error: kind.toml: unknown kind "rudolf"; known: rudolph, dalle, imagegpt, vqgan
     hint: did you mean `rudolph`?
     "#);
     pipeline::atomic::write(bench.path("key.toml"), "kind = 'rudolph'\n[run]\nsteps = 3\nlog_evry = 5\n")

@@ -85,7 +85,8 @@ fn texts(bench: &Bench) {
         bpe_kind: "hf-bpe".into(),
         bpe_sha256: bpe.sha256().into(),
         vocab_size: bpe.vocab_size(),
-        lowercase: bpe.lowercase(),
+        // As the world's shards were made; the vocabulary's file does not say.
+        lowercase: true,
         ..TokenMeta::default()
     };
     let path = bench.path("texts/00000.parquet");

@@ -29,7 +29,7 @@ use crate::{Error, Result};
 
 pub use start::train_task;
 
-/// Tokens to models: train RuDOLPH or a VQGAN, draw pictures from words, caption pictures.
+/// Tokens to models: train RuDOLPH, DALL·E, ImageGPT or a VQGAN; draw, continue, caption and classify pictures.
 #[derive(Debug, Parser)]
 #[command(
     name = "train",
@@ -43,7 +43,6 @@ pub use start::train_task;
   train sample runs/rudolph --prompt \"рыжий котик\" --n 4 --out drawing.png
   train continue runs/rudolph picture.png --prompt \"red cat\"
   train caption runs/rudolph picture.png
-  train classify runs/rudolph picture.png --class cat --class dog
   train show runs/rudolph
   train convert pytorch_model.bin --codec vqgan.ckpt --bpe bpe.model --out models/rudolph
 
@@ -58,7 +57,7 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 struct StartArgs {
-    /// What to train, and how: a TOML file with the key `kind` (rudolph, imagegpt, vqgan)
+    /// What to train, and how: a TOML file with the key `kind` (rudolph, dalle, imagegpt, vqgan)
     #[arg(value_name = "CONFIG.toml")]
     config: Option<PathBuf>,
     #[command(flatten)]

@@ -139,6 +139,12 @@ fn part(case: &Case, model: &Rudolph, name: &str, what: &str) -> Result<Vec<Vec<
 fn codes(case: &Case, model: &Rudolph, name: &str) -> Result<Vec<u16>> {
     let config = model.config();
     let rows = checked::rows(case, &format!("{name}.codes"), config.grid * config.grid, config.image_vocab)?;
+    if rows.len() > 1 {
+        return checked::refuse(
+            case,
+            format!("\"{name}.codes\" has {} rows, one image is wanted", rows.len()),
+        );
+    }
     Ok(rows[0].iter().map(|&code| code as u16).collect())
 }
 
