@@ -260,7 +260,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (bundle, _) = bundle(dir.path());
         let classes = ["red cat".to_owned(), "blue dog blue dog blue dog".to_owned()];
-        assert_eq!(bundle.classes(&classes, "a {}").unwrap().cut, 1);
+        assert_eq!(bundle.classes(&classes, "{}").unwrap().cut, 1);
         let fault = bundle.classes(&classes, "a").unwrap_err();
         assert!(fault.to_string().contains("where the class goes"), "{fault}");
         let fault = bundle.classes(&[" ".into()], "{}").unwrap_err();
