@@ -29,7 +29,7 @@ use crate::{Error, Result};
 
 pub use start::train_task;
 
-/// Tokens to models: train RuDOLPH, DALL·E, ImageGPT or a VQGAN; draw, continue, caption and classify pictures.
+/// Tokens to models: train them, draw and continue pictures, put pictures into words.
 #[derive(Debug, Parser)]
 #[command(
     name = "train",
@@ -38,7 +38,6 @@ pub use start::train_task;
     arg_required_else_help = true,
     after_help = "Examples:
   train rudolph.toml                          start, or continue where the last run stopped
-  train rudolph.toml --set run.steps=5000 --fresh
   train resume runs/rudolph
   train sample runs/rudolph --prompt \"рыжий котик\" --n 4 --out drawing.png
   train continue runs/rudolph picture.png --prompt \"red cat\"
