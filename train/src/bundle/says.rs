@@ -53,7 +53,7 @@ impl Bundle<Rudolph> {
     /// The words of ids: special ids of the vocabulary and of the model are no words.
     #[must_use]
     pub fn words(&self, ids: &[u32]) -> String {
-        let specials = self.bpe.as_ref().map(|bpe| bpe.specials());
+        let specials = self.bpe.as_ref().map(tokenize::bpe::Bpe::specials);
         let is_word = |id: &u32| {
             (*id as usize) < self.model.config().text_vocab
                 && specials.is_none_or(|specials| !specials.has(*id))

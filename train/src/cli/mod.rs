@@ -84,7 +84,7 @@ enum Command {
     /// Make a model folder of a published checkpoint
     Convert(convert::ConvertArgs),
     /// Measure a model: losses, accuracies, FID and CLIPScore of its drawings
-    Score(score::ScoreArgs),
+    Score(Box<score::ScoreArgs>),
     /// Write a model or a codec to a file, and pictures beside their reconstructions
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
