@@ -73,7 +73,7 @@ fn a_short_memory_splits_the_batch_and_changes_nothing() {
     };
     let (whole, talk) = draw(&[], "a.png");
     assert!(talk.contains("memory: ") && talk.contains(" for 6 at a time: keys and values "), "{talk}");
-    let (split, talk) = draw(&["--memory", "0.0001"], "b.png");
+    let (split, talk) = draw(&["--memory", "0.00004"], "b.png");
     assert!(talk.contains("at a time and not 6, to fit into memory"), "{talk}");
     assert_eq!(whole, split);
 }

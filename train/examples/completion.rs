@@ -70,7 +70,7 @@ fn read(folder: &str) -> Outcome<(Vec<Item>, Vec<Item>)> {
     for pair in pairs::open(folder)? {
         let pair = pair?;
         let Some(image) = &pair.image else { continue };
-        let picture = decode(image, &DecodeOptions::default()).map_err(|reason| reason.text())?;
+        let picture = decode(image, &DecodeOptions::default()).map_err(pipeline::reason::Reason::text)?;
         let item = Item { caption: pair.caption.clone().unwrap_or_default(), picture };
         if pair.text("split") == Some("train") { train.push(item) } else { held_out.push(item) }
     }

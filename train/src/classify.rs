@@ -140,9 +140,10 @@ mod tests {
                 let (batch, _): (Batch, _) = config.batch(&rows, &model.gpt.device()).unwrap();
                 let full = perplexities(&model, &batch).right;
                 for (cached, full) in found.perplexities.iter().zip(&full) {
-                    prop_assert!((cached - full).abs() <= 1e-5 * full.max(1.0), "{} {}", cached, full);
+                    // Logits within 1e-5 are losses within 2e-5, and these are relative errors of perplexities.
+                    prop_assert!((cached - full).abs() <= 2e-5 * full, "{} {}", cached, full);
                 }
-                prop_assert!(full.iter().all(|other| full[found.label] <= other * (1.0 + 1e-5)));
+                prop_assert!(full.iter().all(|other| full[found.label] <= other * (1.0 + 4e-5)));
             }
         }
     }

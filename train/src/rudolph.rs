@@ -364,7 +364,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::gpt::{Cache, Vocabulary};
     use crate::sampling::Stream;
-    use burn::module::{ModuleMapper, Param};
+    use burn::module::{ModuleMapper, ModuleVisitor, Param};
+    use burn::optim::GradientsParams;
     use burn::tensor::TensorData;
     use proptest::prelude::*;
 
@@ -395,6 +396,18 @@ pub(crate) mod tests {
     /// Other weights: the same each time for a model of the same shapes.
     pub(crate) fn fill<M: Module>(model: M) -> M {
         model.map(&mut Fill(Stream::new(7, 0)))
+    }
+
+    /// All gradients one behind the other, 0 where there is none.
+    pub(crate) struct Flat(pub(crate) GradientsParams, pub(crate) Vec<f32>);
+
+    impl ModuleVisitor for Flat {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            match self.0.remove::<D>(param.id) {
+                Some(grad) => self.1.extend(grad.into_data().iter::<f32>()),
+                None => self.1.extend(std::iter::repeat_n(0.0, param.val().shape().num_elements())),
+            }
+        }
     }
 
     struct Fill(Stream);

@@ -65,12 +65,12 @@ fn all_finite(floats: &[f32]) -> Result<(), Fault> {
 fn widen(dtype: DType) -> Result<Widen, Fault> {
     Ok(match dtype {
         DType::F32 => |bytes, floats| each(bytes, floats, f32::from_le_bytes),
-        DType::F16 => {
-            |bytes, floats| halves(bytes, floats, f16::from_le_bytes, |h, f| h.convert_to_f32_slice(f))
-        }
-        DType::BF16 => {
-            |bytes, floats| halves(bytes, floats, bf16::from_le_bytes, |h, f| h.convert_to_f32_slice(f))
-        }
+        DType::F16 => |bytes, floats| {
+            halves(bytes, floats, f16::from_le_bytes, HalfFloatSliceExt::convert_to_f32_slice);
+        },
+        DType::BF16 => |bytes, floats| {
+            halves(bytes, floats, bf16::from_le_bytes, HalfFloatSliceExt::convert_to_f32_slice);
+        },
         DType::F64 => |bytes, floats| each(bytes, floats, |bytes| f64::from_le_bytes(bytes) as f32),
         DType::I64 => |bytes, floats| each(bytes, floats, |bytes| i64::from_le_bytes(bytes) as f32),
         DType::I32 => |bytes, floats| each(bytes, floats, |bytes| i32::from_le_bytes(bytes) as f32),

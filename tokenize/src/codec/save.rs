@@ -1,7 +1,7 @@
 //! A codec's files copied into another folder, such as a model's bundle.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pipeline::{atomic, settings};
 
@@ -31,7 +31,10 @@ impl Codec {
                 ),
             });
         }
-        let single = self.kind != CodecKind::Clusters && self.files.len() == 1;
+        // A palette in JSON is known by its file's name, one in safetensors by what it holds.
+        let is_json = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "json");
+        let single =
+            self.files.len() == 1 && !(self.kind == CodecKind::Clusters && self.files.iter().any(is_json));
         let folder = if single { dir.to_owned() } else { dir.join(NAME) };
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         for (path, bytes) in self.files.iter().zip(&contents) {

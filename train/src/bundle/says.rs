@@ -53,7 +53,7 @@ impl Bundle<Rudolph> {
     /// The words of ids: special ids of the vocabulary and of the model are no words.
     #[must_use]
     pub fn words(&self, ids: &[u32]) -> String {
-        let specials = self.bpe.as_ref().map(|bpe| bpe.specials());
+        let specials = self.bpe.as_ref().map(tokenize::bpe::Bpe::specials);
         let is_word = |id: &u32| {
             (*id as usize) < self.model.config().text_vocab
                 && specials.is_none_or(|specials| !specials.has(*id))
@@ -260,7 +260,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (bundle, _) = bundle(dir.path());
         let classes = ["red cat".to_owned(), "blue dog blue dog blue dog".to_owned()];
-        assert_eq!(bundle.classes(&classes, "a {}").unwrap().cut, 1);
+        assert_eq!(bundle.classes(&classes, "{}").unwrap().cut, 1);
         let fault = bundle.classes(&classes, "a").unwrap_err();
         assert!(fault.to_string().contains("where the class goes"), "{fault}");
         let fault = bundle.classes(&[" ".into()], "{}").unwrap_err();

@@ -29,7 +29,7 @@ use crate::{Error, Result};
 
 pub use start::train_task;
 
-/// Tokens to models: train RuDOLPH or a VQGAN, draw pictures from words, caption pictures.
+/// Tokens to models: train them, draw and continue pictures, put pictures into words.
 #[derive(Debug, Parser)]
 #[command(
     name = "train",
@@ -38,12 +38,10 @@ pub use start::train_task;
     arg_required_else_help = true,
     after_help = "Examples:
   train rudolph.toml                          start, or continue where the last run stopped
-  train rudolph.toml --set run.steps=5000 --fresh
   train resume runs/rudolph
   train sample runs/rudolph --prompt \"рыжий котик\" --n 4 --out drawing.png
   train continue runs/rudolph picture.png --prompt \"red cat\"
   train caption runs/rudolph picture.png
-  train classify runs/rudolph picture.png --class cat --class dog
   train show runs/rudolph
   train convert pytorch_model.bin --codec vqgan.ckpt --bpe bpe.model --out models/rudolph
 
@@ -58,7 +56,7 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 struct StartArgs {
-    /// What to train, and how: a TOML file with the key `kind` (rudolph, imagegpt, vqgan)
+    /// What to train, and how: a TOML file with the key `kind` (rudolph, dalle, imagegpt, vqgan)
     #[arg(value_name = "CONFIG.toml")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -86,7 +84,7 @@ enum Command {
     /// Make a model folder of a published checkpoint
     Convert(convert::ConvertArgs),
     /// Measure a model: losses, accuracies, FID and CLIPScore of its drawings
-    Score(score::ScoreArgs),
+    Score(Box<score::ScoreArgs>),
     /// Write a model or a codec to a file, and pictures beside their reconstructions
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went

@@ -24,7 +24,7 @@ use tower::{Linear, Norm, Size, Tower};
 
 /// Mean and deviation of the pixels that CLIP was trained on (`clip/clip.py`), for pixels in 0..=1.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 /// The end token that stands for "the largest id" in the published configurations.
 const LARGEST: i64 = 2;
 

@@ -172,7 +172,7 @@ mod tests {
         let tokens = Tokens::load_with(&[&texts, &images], &Where::default(), &expected, &written).unwrap();
         assert_eq!((tokens.meta().grid, tokens.len(), tokens.images().len()), (2, 3, 1));
         assert_eq!((tokens.text(0), tokens.has_text(1)), (&[6, 7][..], false));
-        let ids = bpe.encode("a RED cat");
+        let ids = bpe.clone().with_lowercase(false).encode("a RED cat");
         assert_eq!(
             (0..3).map(|row| tokens.written(row, 0)).collect::<Vec<_>>(),
             [None, Some(&ids[..]), None]

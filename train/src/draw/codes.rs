@@ -196,7 +196,7 @@ mod tests {
             let gpt = model.gpt();
             let codes: Vec<u16> = (0..9).map(|i| (i * (seed + 1) + seed) % 7).collect();
             let left = gpt.config().left;
-            let text = (left > 0).then(|| vec![frame(&[7, 8], None, left).ids; 2]).unwrap_or_default();
+            let text = if left > 0 { vec![frame(&[7, 8], None, left).ids; 2] } else { Vec::new() };
             let image = ids(&vec![codes; 2], &gpt.device());
             let x = gpt.embed(&Batch { left: ids(&text, &gpt.device()), image, right: None }).unwrap();
             let full = gpt.logits(gpt.forward(x.clone(), None), Vocabulary::Image);

@@ -1,5 +1,6 @@
 //! How many rows are scored together: as many as a quarter of the free memory holds.
 
+use crate::draw::memory;
 use crate::gpt::GptConfig;
 
 /// What is taken for free where the system does not say.
@@ -10,7 +11,7 @@ const MOST: usize = 64;
 /// Rows that fit.
 #[must_use]
 pub fn fitting(config: &GptConfig) -> usize {
-    rows_in(available() / 4, config)
+    rows_in(memory::free().unwrap_or(UNKNOWN) / 4, config)
 }
 
 /// Rows that fit into so many bytes, at least one.
@@ -25,14 +26,6 @@ fn row_bytes(config: &GptConfig) -> u64 {
     let layer = positions * (14 * config.dim + 2 * config.heads * positions);
     let logits = 4 * positions * config.total_text().max(config.total_image());
     4 * layer.max(logits) as u64
-}
-
-/// Bytes that the system can give without swapping (Linux).
-fn available() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.map_or(UNKNOWN, |kilobytes| kilobytes * 1024)
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ mod tests {
             archive.finish().unwrap().into_inner()
         };
         let mu = ("mu.npy", npy("(2,)", [0.0, 1.0].into_iter()));
-        assert!(fault(&archive(&[mu.clone()])).ends_with("no array `sigma`"));
+        assert!(fault(&archive(std::slice::from_ref(&mu))).ends_with("no array `sigma`"));
         let wrong = ("sigma.npy", npy("(4,)", [0.0; 4].into_iter()));
         assert!(fault(&archive(&[mu.clone(), wrong])).ends_with("`sigma` [4], not [d] and [d, d]"));
         let short = ("sigma.npy", npy("(2, 2)", [0.0; 3].into_iter()));

@@ -3,11 +3,10 @@
 //! Source: `rudolph/api.py` (`zs_clf`): for each class the picture with the class in a template as the right text; the
 //! class of the lowest perplexity (mean of `exp(loss)` over the words) is the label. Several templates are averaged.
 
-use burn::tensor::Device;
 use serde::Serialize;
 
-use crate::rudolph::{Row, Rudolph, Task};
-use crate::score::perplexities;
+use crate::classify::classify_images;
+use crate::rudolph::Rudolph;
 use crate::{Error, Result};
 
 /// Where a template's class name goes.
@@ -55,22 +54,10 @@ impl Classes {
 ///
 /// # Errors
 /// The codes or a class text do not fit the model, or its logits are NaN.
-pub fn classify(
-    model: &Rudolph,
-    classes: &Classes,
-    codes: &[u16],
-    batch: usize,
-    device: &Device,
-) -> Result<usize> {
-    let rows = classes.texts.iter().flatten();
-    let rows = rows.map(|text| Row { task: Task::ImageToText, text, codes }).collect::<Vec<_>>();
-    let mut found = Vec::with_capacity(rows.len());
-    for rows in rows.chunks(batch.max(1)) {
-        found.extend(perplexities(model, &model.config().batch(rows, device)?.0).right);
-    }
-    if found.iter().any(|perplexity| perplexity.is_nan()) {
-        return Err(Error::Logits);
-    }
+pub fn classify(model: &Rudolph, classes: &Classes, codes: &[u16], batch: usize) -> Result<usize> {
+    let texts = classes.texts.iter().flatten().cloned().collect::<Vec<_>>();
+    let found =
+        classify_images(model, &[codes], &texts, &[], batch, &mut |_| ())?.swap_remove(0).perplexities;
     let templates = found.len() / classes.names.len();
     let sums = found.chunks(templates.max(1)).map(|of_class| of_class.iter().sum::<f32>());
     let lowest = sums.enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b));
@@ -137,8 +124,12 @@ impl Confusion {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
     use crate::rudolph::tests::{model, tiny};
+    use crate::rudolph::{Row, Task};
+    use crate::score::perplexities;
 
     fn classes(names: &[&str], templates: &[&str]) -> Result<Classes> {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
@@ -153,7 +144,7 @@ mod tests {
         let (model, device) = (model(&tiny()), Device::flex());
         let classes = classes(&["cat", "dog", "owl"], &["{}", "a {}"]).unwrap();
         let codes = vec![1; 9];
-        let label = |batch| classify(&model, &classes, &codes, batch, &device).unwrap();
+        let label = |batch| classify(&model, &classes, &codes, batch).unwrap();
         let alone = classes.texts.iter().map(|texts| {
             let one = |text: &Vec<u32>| {
                 let row = Row { task: Task::ImageToText, text, codes: &codes };

@@ -73,23 +73,9 @@ pub(super) fn scalar(value: Tensor<1>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use burn::module::{ModuleVisitor, Param};
-
     use super::*;
     use crate::image_gpt::tests::tiny;
-    use crate::rudolph::tests::fill;
-
-    /// All gradients one behind the other, 0 where there is none.
-    struct Flat(GradientsParams, Vec<f32>);
-
-    impl ModuleVisitor for Flat {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            match self.0.remove::<D>(param.id) {
-                Some(grad) => self.1.extend(grad.into_data().iter::<f32>()),
-                None => self.1.extend(std::iter::repeat_n(0.0, param.val().shape().num_elements())),
-            }
-        }
-    }
+    use crate::rudolph::tests::{Flat, fill};
 
     fn run(pupil: &Pupil, codes: &[Vec<u16>], masked: bool, each: usize) -> (Vec<f32>, Metrics) {
         let device = Device::flex().autodiff();

@@ -48,7 +48,7 @@ impl Reader<'_> {
                 Part::Layer(layer) => {
                     let conv = self.conv(layer, width)?;
                     width = layer.channels;
-                    Step::Conv(conv)
+                    Step::Conv(Box::new(conv))
                 }
                 Part::Fork(layers) => {
                     let convs = layers.iter().map(|layer| self.conv(layer, width)).collect::<Result<_>>()?;

@@ -37,7 +37,7 @@ struct Block(Vec<Vec<Step>>);
 
 #[derive(Clone, Debug)]
 enum Step {
-    Conv(Conv),
+    Conv(Box<Conv>),
     Pool(Pool),
     /// Several convolutions of one input, their channels one after the other.
     Fork(Vec<Conv>),
@@ -106,7 +106,7 @@ fn resized(picture: &Picture, device: &Device) -> Result<Tensor<4>> {
 impl Block {
     fn device(&self) -> Device {
         let conv = self.0.iter().flatten().find_map(|step| match step {
-            Step::Conv(conv) => Some(conv),
+            Step::Conv(conv) => Some(conv.as_ref()),
             Step::Fork(convs) => convs.first(),
             Step::Pool(_) => None,
         });

@@ -71,7 +71,9 @@ fn inputs_of_rudolph_that_do_not_fit() {
     assert_eq!(places, "\"forced_positions\" holds 36, which is not in 0..36");
     assert_eq!(filled("rudolph", "caption_ids", &[20], 5), "\"caption_ids\" holds 20 ids, not 59");
     let rows = filled("rudolph", "zero_shot.codes", &[2, 36], 1);
-    assert_eq!(rows, "zero_shot has a part of 2 rows beside one of 3");
+    assert_eq!(rows, "\"zero_shot.codes\" has 2 rows, one is compared");
+    let rows = filled("rudolph", "rerank_by_text.left_ids", &[2, 14], 5);
+    assert_eq!(rows, "rerank_by_text has a part of 2 rows beside one of 4");
     assert!(filled("rudolph", "zero_shot.right_ids", &[3, 4], 1).contains("4 ids in a row, the model 11"));
     assert!(filled("rudolph", "rerank_by_text.codes", &[4, 36], 96).contains("not in 0..96"));
     for cuts in [json!([5, 3]), json!([0, 3]), json!([3, 62]), json!([])] {

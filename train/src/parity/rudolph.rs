@@ -120,7 +120,7 @@ fn score(case: &Case, model: &Rudolph, outputs: &mut Outputs) -> Result<()> {
 /// The one image of the zero-shot case among its classes.
 fn zero_shot(case: &Case, model: &Rudolph) -> Result<Classified> {
     let classes = part(case, model, "zero_shot", "right_ids")?;
-    let left = part(case, model, "zero_shot", "left_ids")?.swap_remove(0);
+    let left = single(case, "zero_shot.left_ids", part(case, model, "zero_shot", "left_ids")?)?;
     let codes = codes(case, model, "zero_shot")?;
     let mut found = classify_images(model, &[&codes], &classes, &left, classes.len(), &mut |_| ())?;
     Ok(found.swap_remove(0))
@@ -137,9 +137,18 @@ fn part(case: &Case, model: &Rudolph, name: &str, what: &str) -> Result<Vec<Vec<
 
 /// The one image of `NAME.codes`.
 fn codes(case: &Case, model: &Rudolph, name: &str) -> Result<Vec<u16>> {
-    let config = model.config();
-    let rows = checked::rows(case, &format!("{name}.codes"), config.grid * config.grid, config.image_vocab)?;
-    Ok(rows[0].iter().map(|&code| code as u16).collect())
+    let (config, name) = (model.config(), format!("{name}.codes"));
+    let rows = checked::rows(case, &name, config.grid * config.grid, config.image_vocab)?;
+    Ok(single(case, &name, rows)?.into_iter().map(|code| code as u16).collect())
+}
+
+/// The only one of some rows.
+fn single<T>(case: &Case, name: &str, rows: Vec<T>) -> Result<T> {
+    let n = rows.len();
+    match rows.into_iter().next() {
+        Some(row) if n == 1 => Ok(row),
+        _ => checked::refuse(case, format!("{name:?} has {n} rows, one is compared")),
+    }
 }
 
 /// The label of the zero-shot case.

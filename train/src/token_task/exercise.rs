@@ -281,8 +281,11 @@ pub(super) mod tests {
         Exercise::new(&plan, &tokens, &mix.templates().unwrap(), &bpe, 1).unwrap()
     }
 
+    /// Rows, then left text, codes and right text of the first of them.
+    type Shown = (Vec<usize>, Vec<u32>, Option<Vec<u16>>, Option<Vec<u32>>);
+
     /// The rows that a task takes, and the first of them as a sequence.
-    fn shown(text: &str) -> (Vec<usize>, Vec<u32>, Option<Vec<u16>>, Option<Vec<u32>>) {
+    fn shown(text: &str) -> Shown {
         let model = RudolphConfig { text_special: 8, ..tiny() };
         let exercise = exercise(&model, text);
         let (tokens, _) = shard();

@@ -90,23 +90,11 @@ fn one<M: TextImage>(model: M, part: &Part<'_>, all: f64, device: &Device) -> Pa
 mod tests {
     use std::borrow::Cow;
 
-    use burn::module::{Module, ModuleVisitor, Param};
+    use burn::module::Module;
 
     use super::*;
-    use crate::rudolph::tests::{model, tiny};
+    use crate::rudolph::tests::{Flat, model, tiny};
     use crate::token_task::Practice;
-
-    /// All gradients one behind the other, 0 where there is none.
-    struct Flat(GradientsParams, Vec<f32>);
-
-    impl ModuleVisitor for Flat {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            match self.0.remove::<D>(param.id) {
-                Some(grad) => self.1.extend(grad.into_data().iter::<f32>()),
-                None => self.1.extend(std::iter::repeat_n(0.0, param.val().shape().num_elements())),
-            }
-        }
-    }
 
     #[test]
     fn parts_add_up_to_the_whole_step() {

@@ -38,7 +38,7 @@ pub(super) fn score(args: &ScoreArgs) -> Result<()> {
     args.common.say(&format!("scoring with {}", run.display()));
     let bundle = Bundle::open(run, &device)?;
     if args.zero_shot.label_column.is_some() {
-        return zero_shot(args, bundle, &device);
+        return zero_shot(args, bundle);
     }
     let mut sums = Sums::default();
     let mut table = args.what.out.as_ref().map(|_| Table::default());
@@ -123,7 +123,7 @@ fn score_batch(
     Ok(())
 }
 
-fn zero_shot(args: &ScoreArgs, bundle: Bundle, device: &Device) -> Result<()> {
+fn zero_shot(args: &ScoreArgs, bundle: Bundle) -> Result<()> {
     let (Some(path), Some(column), Some(file)) =
         (&args.what.tokens, &args.zero_shot.label_column, &args.zero_shot.classes)
     else {
@@ -145,7 +145,7 @@ fn zero_shot(args: &ScoreArgs, bundle: Bundle, device: &Device) -> Result<()> {
         let Some(class) = classes.place(&label) else {
             return Err(placed.fault(format!("label {label:?} is no class of {}", file.display())));
         };
-        let found = classify(&bundle.model, &classes, codes, batch, device);
+        let found = classify(&bundle.model, &classes, codes, batch);
         confusion.add(class, found.map_err(|error| placed.fault(error))?);
         pictures += 1;
         progress.set(pictures);
