@@ -5,7 +5,7 @@
 //! text at row and column -10 of the image, whose own rows and columns reach from -1 to 1. Queries, keys and values are
 //! all turned. The published buffer `transformer.pos_emb` has a closed form, so no checkpoint's needs to be read.
 
-use std::f64::consts::PI;
+use std::f32::consts::PI;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -16,7 +16,7 @@ const IMAGE_PLACE: f32 = 8192.0;
 /// Where texts stand in the image.
 const TEXT_PLACE: f32 = -10.0;
 /// Half of the highest frequency of rows and columns, in turns of π.
-const HIGHEST: f64 = 5.0;
+const HIGHEST: f32 = 5.0;
 
 /// Cosines and sines of every position's angles.
 #[derive(Clone, Debug)]
@@ -60,26 +60,30 @@ impl Rotary {
     }
 }
 
-/// The angles of every position, in f32 like the reference: at place 8192 their rounding can be seen.
+/// The angles of every position. Each step is rounded to f32 as the reference rounds it: at place 8192 the last bit of a
+/// frequency turns a channel by up to 5e-4.
 fn angles(segments: Segments, third: usize) -> Vec<Vec<f32>> {
     let pairs = third / 2;
-    let text = (0..pairs).map(|i| (1.0 / 10_000f64.powf(2.0 * i as f64 / third as f64)) as f32);
-    let text = text.collect::<Vec<_>>();
-    let pixel = |i: usize| (between(1.0, HIGHEST, i, pairs) * PI) as f32;
-    let pixel = (0..pairs).map(pixel).collect::<Vec<_>>();
+    let power = |i: usize| f64::from((2 * i) as f32 / third as f32);
+    let text = (0..pairs).map(|i| 1.0 / 10_000f64.powf(power(i)) as f32).collect::<Vec<_>>();
+    let pixel = (0..pairs).map(|i| between(1.0, HIGHEST, i, pairs) * PI).collect::<Vec<_>>();
     let position = |place: f32, row: f32, col: f32| {
         let at = |place: f32, frequencies: &[f32]| frequencies.iter().map(|f| place * f).collect::<Vec<_>>();
         [at(place, &text), at(row, &pixel), at(col, &pixel)].concat()
     };
-    let side = |i: usize| between(-1.0, 1.0, i, segments.grid) as f32;
+    let side = |i: usize| between(-1.0, 1.0, i, segments.grid);
     let words = (0..segments.left).map(|place| position(place as f32, TEXT_PLACE, TEXT_PLACE));
     let codes = (0..segments.image()).map(|i| (i / segments.grid, i % segments.grid));
     words.chain(codes.map(|(row, col)| position(IMAGE_PLACE, side(row), side(col)))).collect()
 }
 
-/// Number `i` of `n` evenly spaced ones, of which `from` is the first and `to` the last.
-fn between(from: f64, to: f64, i: usize, n: usize) -> f64 {
-    if n < 2 { from } else { from + (to - from) * i as f64 / (n - 1) as f64 }
+/// Number `i` of `n` evenly spaced ones, counted from the nearer end, as `torch.linspace` does.
+fn between(from: f32, to: f32, i: usize, n: usize) -> f32 {
+    if n < 2 {
+        return from;
+    }
+    let step = (to - from) / (n - 1) as f32;
+    if i < n / 2 { from + step * i as f32 } else { to - step * (n - 1 - i) as f32 }
 }
 
 #[cfg(test)]
@@ -103,7 +107,7 @@ mod tests {
     #[test]
     fn text_and_image_have_their_places() {
         let found = angles(Segments { left: 2, grid: 2, right: 0 }, 5);
-        let (text, pixel) = ([1.0, 10_000f32.powf(-0.4)], [PI as f32, 5.0 * PI as f32]);
+        let (text, pixel) = ([1.0, 10_000f32.powf(-0.4)], [PI, 5.0 * PI]);
         let position = |place: f32, row: f32, col: f32| {
             [text.map(|f| place * f), pixel.map(|f| row * f), pixel.map(|f| col * f)].concat()
         };
