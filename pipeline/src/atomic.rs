@@ -142,6 +142,20 @@ fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Whether a name is one that [`AtomicFile`] gives to a file in the making, and by another process than this one: what
+/// a kill leaves, `.manifest.json.4c0c-18eb4ffb8c5d4c7a-0.tmp`.
+pub(crate) fn is_foreign_temporary(name: &str) -> bool {
+    let hex = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let made = name.strip_prefix('.').and_then(|name| name.strip_suffix(TEMPORARY)).and_then(|name| {
+        let (path, tag) = name.rsplit_once('.')?;
+        let (process, rest) = tag.split_once('-')?;
+        let (now, serial) = rest.split_once('-')?;
+        let digits = !serial.is_empty() && serial.bytes().all(|b| b.is_ascii_digit());
+        (!path.is_empty() && hex(process) && hex(now) && now.len() >= 15 && digits).then_some(process)
+    });
+    made.is_some_and(|process| process != format!("{:x}", std::process::id()))
+}
+
 impl Write for AtomicFile {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.open_file()?.write(buf)
@@ -186,6 +200,27 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_known_by_its_name() {
+        for name in [".00002_stats.json.4684-18eb0d1d651c26b4-6.tmp", ".a.b.txt.0-18eb4ffb8c5d4c7a-12.tmp"] {
+            assert!(is_foreign_temporary(name), "{name}");
+        }
+        let own = temporary_name(Path::new("out/plan.json"));
+        assert!(
+            !is_foreign_temporary(own.file_name().unwrap().to_str().unwrap()),
+            "this process still writes it"
+        );
+        for name in [
+            "plan.json",
+            ".plan.json.1-1.tmp",
+            ".18eb-18eb0d1d651c26b4-6.tmp",
+            ".notes.tmp",
+            ".plan.json.1-2-3.tmp",
+        ] {
+            assert!(!is_foreign_temporary(name), "{name}");
+        }
     }
 
     #[test]

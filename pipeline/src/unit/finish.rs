@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{UnitFile, delete};
 use super::commit::{COMMITS, Commit, records, stats_name, write_stats};
-use super::names::{final_name, is_attempt, is_stats, is_stats_temporary};
+use super::names::{final_name, is_attempt, is_stats};
 use super::plan::{PLAN, Plan, to_json};
+use crate::atomic::is_foreign_temporary;
 use crate::store::Store;
 use crate::{Error, Result};
 
@@ -55,7 +56,7 @@ impl From<&Commit> for Shard {
 }
 
 /// Merges the commits into `manifest.json` and makes up for what a kill left undone: final names, stats files. Once
-/// nothing is missing, it removes the files of killed and losing attempts.
+/// nothing is missing, it removes the files of killed and losing attempts, and whatever else a kill left half made.
 pub fn finish(store: &Store) -> Result<Manifest> {
     let plan = Plan::load(store)?;
     let names = store.names()?;
@@ -65,7 +66,7 @@ pub fn finish(store: &Store) -> Result<Manifest> {
     if manifest.missing.is_empty() {
         let files = commits.iter().flat_map(|commit| &commit.files);
         let kept: BTreeSet<&str> = files.map(|file| file.name.as_str()).collect();
-        let over = |name: &&String| is_attempt(name) || is_stats_temporary(name);
+        let over = |name: &&String| is_attempt(name) || is_foreign_temporary(name);
         for name in names.iter().filter(over).filter(|name| !kept.contains(name.as_str())) {
             delete(store, name)?;
         }
@@ -128,7 +129,7 @@ pub fn start_over(store: &Store) -> Result<()> {
         store.delete(&record)?;
     }
     for name in store.names()? {
-        if is_attempt(&name) || is_stats(&name) || is_stats_temporary(&name) || name == MANIFEST {
+        if is_attempt(&name) || is_stats(&name) || is_foreign_temporary(&name) || name == MANIFEST {
             delete(store, &name)?;
         }
     }

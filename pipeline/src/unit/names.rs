@@ -40,13 +40,6 @@ pub(super) fn is_attempt(name: &str) -> bool {
     split(temporary.unwrap_or(name)).is_some()
 }
 
-/// The temporary of a stats file, which a kill leaves: `.00017_stats.json.77-0.tmp`.
-pub(super) fn is_stats_temporary(name: &str) -> bool {
-    let inner = name.strip_prefix('.').filter(|name| name.ends_with(TEMPORARY));
-    let digits = |unit: &str| !unit.is_empty() && unit.bytes().all(|b| b.is_ascii_digit());
-    inner.and_then(|name| name.split_once("_stats.json.")).is_some_and(|(unit, _)| digits(unit))
-}
-
 /// `00017_stats.json`.
 pub(super) fn is_stats(name: &str) -> bool {
     name.strip_suffix("_stats.json").is_some_and(|unit| unit.bytes().all(|b| b.is_ascii_digit()))
@@ -96,14 +89,6 @@ mod tests {
             "00000-0123456789abcdeфф.txt",
         ] {
             assert!(!is_attempt(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn temporaries_of_stats_are_known_from_the_stats() {
-        assert!(is_stats_temporary(".00002_stats.json.4684-18eb0d1d651c26b4-6.tmp"));
-        for name in ["00002_stats.json", ".plan.json.1-1.tmp", "._stats.json.1.tmp", ".00002_stats.json.1"] {
-            assert!(!is_stats_temporary(name), "{name}");
         }
     }
 

@@ -337,6 +337,9 @@ mod tests {
         plan.settle(&store).unwrap();
         store.put("00001-0123456789abcdef.txt", "written, never committed").unwrap();
         store.put(".00001-0123456789abcdef.txt.1-1.tmp", "half").unwrap();
+        for name in ["manifest.json", "00001_stats.json", "decisions.parquet"] {
+            store.put(&format!(".{name}.0-18eb4ffb8c5d4c7a-0.tmp"), "half").unwrap();
+        }
         store.put("notes.txt", "mine").unwrap();
         run_all(&store, &plan);
         let names = files(&store);
