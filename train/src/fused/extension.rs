@@ -9,7 +9,8 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, Flex, backend_extension}
 use burn::tensor::{DType, TensorData};
 
 use super::attention::{self, Sight, Tiles, cached};
-use super::{cross_entropy, gelu, layer_norm, linear};
+use super::gelu::{self, Gelu};
+use super::{cross_entropy, layer_norm, linear, rms_norm};
 
 /// Operations of the transformer that have a kernel of their own.
 #[backend_extension(Autodiff, Flex)]
@@ -25,7 +26,8 @@ pub(crate) trait GptOps: Backend {
         bias: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self>;
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self>;
+    fn fused_gelu(x: FloatTensor<Self>, form: Gelu) -> FloatTensor<Self>;
     fn fused_attention(qkv: FloatTensor<Self>, heads: usize, tiles: Tiles) -> FloatTensor<Self>;
     fn fused_cached_attention(
         qkv: FloatTensor<Self>,
@@ -71,9 +73,14 @@ impl GptOps for Flex {
         tensor(layer_norm::forward(x.storage(), weight.storage(), bias.storage(), epsilon), shape(&x))
     }
 
-    fn fused_gelu(x: Cpu) -> Cpu {
+    fn fused_rms_norm(x: Cpu, weight: Cpu, epsilon: f32) -> Cpu {
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        tensor(rms_norm::forward(x.storage(), weight.storage(), epsilon), shape(&x))
+    }
+
+    fn fused_gelu(x: Cpu, form: Gelu) -> Cpu {
         let x = x.to_contiguous();
-        tensor(gelu::forward(x.storage()), shape(&x))
+        tensor(gelu::forward(x.storage(), form), shape(&x))
     }
 
     fn fused_attention(qkv: Cpu, heads: usize, tiles: Tiles) -> Cpu {
@@ -149,17 +156,40 @@ impl Backward<Flex, 3> for LayerNormBackward {
 }
 
 #[derive(Debug)]
+struct RmsNormBackward;
+
+impl Backward<Flex, 2> for RmsNormBackward {
+    type State = (Cpu, Cpu, f32);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let (x, weight, epsilon) = ops.state;
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        let (dx, dw) = rms_norm::backward(grad.storage(), x.storage(), weight.storage(), epsilon);
+        let [node_x, node_weight] = ops.parents;
+        if let Some(node) = node_x {
+            grads.register::<Flex>(node.id, tensor(dx, shape(&x)));
+        }
+        if let Some(node) = node_weight {
+            grads.register::<Flex>(node.id, tensor(dw, shape(&weight)));
+        }
+    }
+}
+
+#[derive(Debug)]
 struct GeluBackward;
 
 impl Backward<Flex, 1> for GeluBackward {
-    type State = Cpu;
+    type State = (Cpu, Gelu);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
         let [node] = ops.parents;
         if let Some(node) = node {
-            let x = ops.state.to_contiguous();
-            grads.register::<Flex>(node.id, tensor(gelu::backward(grad.storage(), x.storage()), shape(&x)));
+            let (x, form) = ops.state;
+            let x = x.to_contiguous();
+            let dx = gelu::backward(grad.storage(), x.storage(), form);
+            grads.register::<Flex>(node.id, tensor(dx, shape(&x)));
         }
     }
 }
@@ -236,12 +266,24 @@ impl<C: CheckpointStrategy> GptOps for Autodiff<Flex, C> {
         }
     }
 
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn fused_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node()];
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        match RmsNormBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let y = Flex::fused_rms_norm(x.clone(), weight.clone(), epsilon);
+                prep.finish((x, weight, epsilon), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_rms_norm(x, weight, epsilon)),
+        }
+    }
+
+    fn fused_gelu(x: FloatTensor<Self>, form: Gelu) -> FloatTensor<Self> {
         let nodes = [x.node()];
         let x = x.into_primitive();
         match GeluBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(x.clone(), Flex::fused_gelu(x)),
-            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_gelu(x)),
+            OpsKind::Tracked(prep) => prep.finish((x.clone(), form), Flex::fused_gelu(x, form)),
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_gelu(x, form)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The transformer's operations in one pass each, forward and backward: linear, layer norm, tanh-GELU,
+//! The transformer's operations in one pass each, forward and backward: linear, layer and RMS norm, GELU,
 //! segment-sparse attention and cross-entropy.
 //!
 //! On the CPU backend they run the kernels of this folder; on any other device, and in the tests
@@ -10,12 +10,14 @@ mod extension;
 mod gelu;
 mod layer_norm;
 mod linear;
+mod rms_norm;
 
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{Device, Int, Tensor};
 
 pub(crate) use attention::{Sight, Tiles};
 use extension::GptOps;
+pub(crate) use gelu::Gelu;
 
 /// Whether the kernels of this folder can run where `device` is.
 pub(crate) fn is_cpu(device: &Device) -> bool {
@@ -56,9 +58,21 @@ pub(crate) fn layer_norm<const D: usize>(
     })
 }
 
-/// GELU by its tanh approximation, element by element; `None` where there is no kernel.
-pub(crate) fn tanh_gelu<const D: usize>(x: Tensor<D>) -> Option<Tensor<D>> {
-    is_cpu(&x.device()).then(|| Tensor::from_dispatch(<Dispatch as GptOps>::fused_gelu(x.into_dispatch())))
+/// RMS norm over the last dimension; `None` where there is no kernel.
+///
+/// # Shapes
+/// x `[.., d]`, weight `[d]` → the shape of x
+pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Option<Tensor<D>> {
+    is_cpu(&x.device()).then(|| {
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        Tensor::from_dispatch(<Dispatch as GptOps>::fused_rms_norm(x, weight, epsilon as f32))
+    })
+}
+
+/// GELU by an approximation, element by element; `None` where there is no kernel.
+pub(crate) fn gelu<const D: usize>(x: Tensor<D>, form: Gelu) -> Option<Tensor<D>> {
+    is_cpu(&x.device())
+        .then(|| Tensor::from_dispatch(<Dispatch as GptOps>::fused_gelu(x.into_dispatch(), form)))
 }
 
 /// Attention of whole sequences over the tiles of a mask; `None` where there is no kernel.

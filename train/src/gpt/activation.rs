@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
-use crate::fused;
+use crate::fused::{self, Gelu};
 
 /// `sqrt(2/π)`
 const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
@@ -35,7 +35,7 @@ impl Activation {
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::TanhGelu => tanh_gelu(x),
-            Self::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
+            Self::QuickGelu => quick_gelu(x),
             Self::Geglu => {
                 let half = x.dims()[D - 1] / 2;
                 x.clone().narrow(D - 1, 0, half) * activation::gelu(x.narrow(D - 1, half, half))
@@ -46,7 +46,12 @@ impl Activation {
 
 /// GELU by its tanh approximation (Hendrycks and Gimpel 2016).
 pub fn tanh_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    fused::tanh_gelu(x.clone()).unwrap_or_else(|| gated_gelu(x))
+    fused::gelu(x.clone(), Gelu::Tanh).unwrap_or_else(|| gated_gelu(x))
+}
+
+/// `x · sigmoid(1.702 x)`
+fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    fused::gelu(x.clone(), Gelu::Quick).unwrap_or_else(|| x.clone() * activation::sigmoid(x * 1.702))
 }
 
 /// [`tanh_gelu`] in ordinary operations.
@@ -64,12 +69,18 @@ mod tests {
     use burn::tensor::{Device, Distribution};
 
     #[test]
-    fn the_kernel_and_the_plain_form_have_the_same_gradient() {
+    fn the_kernels_and_the_plain_forms_agree_in_values_and_gradients() {
         let device = Device::flex().autodiff();
         let x = Tensor::<2>::random([33, 17], Distribution::Normal(0.0, 3.0), &device).require_grad();
         let grad = |y: Tensor<2>| x.grad(&(y.clone() * y).sum().backward()).unwrap();
-        let apart = grad(fused::tanh_gelu(x.clone()).unwrap()) - grad(gated_gelu(x.clone()));
-        assert!(apart.abs().max().into_scalar::<f32>() < 1e-4);
+        let quick = x.clone() * activation::sigmoid(x.clone() * 1.702);
+        for (form, plain) in [(Gelu::Tanh, gated_gelu(x.clone())), (Gelu::Quick, quick)] {
+            let fast = fused::gelu(x.clone(), form).unwrap();
+            let apart = (fast.clone() - plain.clone()).abs().max().into_scalar::<f32>();
+            assert!(apart < 1e-5, "{form:?}: {apart}");
+            let apart = (grad(fast) - grad(plain)).abs().max().into_scalar::<f32>();
+            assert!(apart < 1e-4, "{form:?}: {apart}");
+        }
     }
 
     #[test]

@@ -67,6 +67,11 @@ pub fn layer_norm<const D: usize>(
 
 /// `x / sqrt(mean(x²) + epsilon) * weight` over the last dimension.
 pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    fused::rms_norm(x.clone(), weight.clone(), epsilon).unwrap_or_else(|| plain_rms_norm(x, weight, epsilon))
+}
+
+/// [`rms_norm`] in ordinary operations.
+fn plain_rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
     let rms = x.clone().square().mean_dim(D - 1).add_scalar(epsilon).sqrt();
     x / rms * weight.unsqueeze()
 }
@@ -90,6 +95,26 @@ mod tests {
             };
             let grads = (y.clone() * y.clone().sin()).sum().backward();
             [y.inner(), x.grad(&grads).unwrap(), weight.grad(&grads).unwrap(), bias.grad(&grads).unwrap()]
+        };
+        for (fast, plain) in run(true).into_iter().zip(run(false)) {
+            let scale = plain.clone().abs().max().into_scalar::<f32>().max(1.0);
+            assert!((fast - plain).abs().max().into_scalar::<f32>() / scale < 1e-5);
+        }
+    }
+
+    #[test]
+    fn the_rms_kernel_and_the_plain_form_agree_in_values_and_gradients() {
+        let device = Device::flex().autodiff();
+        let draw = |shape| Tensor::<2>::random(shape, Distribution::Normal(0.5, 2.0), &device).require_grad();
+        let (x, weight) = (draw([131, 24]), draw([1, 24]));
+        let run = |fast: bool| {
+            let w = weight.clone().squeeze_dim::<1>(0);
+            let y = match fast {
+                true => fused::rms_norm(x.clone(), w, 1e-5).unwrap(),
+                false => plain_rms_norm(x.clone(), w, 1e-5),
+            };
+            let grads = (y.clone() * y.clone().sin()).sum().backward();
+            [y.inner(), x.grad(&grads).unwrap(), weight.grad(&grads).unwrap()]
         };
         for (fast, plain) in run(true).into_iter().zip(run(false)) {
             let scale = plain.clone().abs().max().into_scalar::<f32>().max(1.0);
