@@ -8,11 +8,12 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use tokenize::checkpoint::Checkpoint;
 
 use crate::dalle_pytorch::{self, DallePytorch};
 use crate::draw::Draws;
 use crate::error::{Error, Result};
-use crate::gpt::{Batch, Framed, Gpt, GptConfig, MaskSchedule, Start, frame, ids};
+use crate::gpt::{Batch, Framed, Gpt, GptConfig, MaskSchedule, Start, frame, ids, padded};
 use crate::objective::{self, LossLayout, LossWeights, Losses, PositionLosses};
 use crate::weights::{self, KeyNames};
 
@@ -134,7 +135,7 @@ impl DalleConfig {
     /// A text as the model reads it.
     pub fn framed(&self, text: &[u32]) -> Framed {
         match &self.dalle_pytorch {
-            Some(_) => dalle_pytorch::framed(text, self.text),
+            Some(_) => padded(text, self.text),
             None => frame(text, None, self.text),
         }
     }
@@ -144,6 +145,14 @@ impl DalleConfig {
         match &self.dalle_pytorch {
             Some(form) => KeyNames::DallePytorch { shift_tokens: form.shift_tokens },
             None => KeyNames::Rudalle,
+        }
+    }
+
+    /// A checkpoint with one name for each of its tensors.
+    pub(crate) fn without_seconds(&self, file: Checkpoint) -> Checkpoint {
+        match &self.dalle_pytorch {
+            Some(_) => dalle_pytorch::without_seconds(file, &self.gpt().shared),
+            None => file,
         }
     }
 
@@ -233,10 +242,8 @@ impl Dalle {
     /// The configuration is not valid, or the file does not hold exactly its weights.
     pub fn load(config: &DalleConfig, path: &Path, device: &Device) -> Result<Self> {
         config.validate()?;
-        let gpt = match &config.dalle_pytorch {
-            Some(_) => dalle_pytorch::load(&config.gpt(), path, device)?,
-            None => weights::load(config.gpt().init(device), path, KeyNames::Rudalle)?,
-        };
+        let file = config.without_seconds(Checkpoint::open_unhashed(path)?);
+        let gpt = weights::fill(config.gpt().init(device), file, config.key_names())?;
         Ok(Self { gpt, config: config.clone() })
     }
 

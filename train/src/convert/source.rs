@@ -7,6 +7,7 @@ use tokenize::clusters::Clusters;
 
 use super::hugging_face;
 use crate::bundle;
+use crate::dalle::DalleConfig;
 use crate::model::ModelConfig;
 use crate::presets::{self, Preset};
 use crate::weights::KeyNames;
@@ -45,11 +46,19 @@ impl Source {
             }
         };
         let first = paths[0].as_path();
-        let (config, found) = match (model, Stated::beside(first)) {
+        let (config, found) = match (model, Stated::of(first, &file)?) {
             (Some(name), _) => (presets::named(name)?, format!("as --model {name} says")),
             (None, Some(Stated::Own(toml))) => (ModelConfig::read(&toml)?, says(&toml)),
+            (None, Some(Stated::Hparams)) => {
+                let config = DalleConfig::from_dalle_pytorch(&file)?;
+                (ModelConfig::Dalle(config), "as its own hparams say".to_owned())
+            }
             (None, Some(Stated::HuggingFace(json))) => (hugging_face::read(&json)?, says(&json)),
             (None, None) => guess(&file, first)?,
+        };
+        let file = match &config {
+            ModelConfig::Dalle(config) => config.without_seconds(file),
+            ModelConfig::Rudolph(_) | ModelConfig::ImageGpt(_) => file,
         };
         let (codec, bpe) = beside(first);
         Ok(Self { file, config, found, codec, bpe })
@@ -71,25 +80,29 @@ fn beside(path: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
     (Clusters::find(path), None)
 }
 
-/// A configuration beside the weights.
+/// A configuration beside the weights, or among them.
 enum Stated {
     /// `model.toml`, or a file's own name with `.toml`.
     Own(PathBuf),
+    /// What `train_dalle.py` of DALLE-pytorch saves with the weights.
+    Hparams,
     /// `config.json`.
     HuggingFace(PathBuf),
 }
 
 impl Stated {
-    fn beside(path: &Path) -> Option<Self> {
+    fn of(path: &Path, file: &Checkpoint) -> Result<Option<Self>> {
         let own = if path.is_dir() { bundle::config_in(path) } else { path.with_extension("toml") };
         let json = if path.is_dir() { path.join("config.json") } else { path.with_file_name("config.json") };
-        if own.is_file() {
+        Ok(if own.is_file() {
             Some(Self::Own(own))
+        } else if path.is_file() && file.plain("hparams")?.is_some() {
+            Some(Self::Hparams)
         } else if json.is_file() {
             Some(Self::HuggingFace(json))
         } else {
             None
-        }
+        })
     }
 }
 
@@ -100,7 +113,7 @@ fn guess(file: &Checkpoint, path: &Path) -> Result<(ModelConfig, String)> {
         let first: Vec<&str> = file.keys().take(3).collect();
         let why =
             format!("{}: keys of no model that is known here ({}, …)", path.display(), first.join(", "));
-        return unknown(why, "known are RuDOLPH, ruDALL-E and ImageGPT of Hugging Face");
+        return unknown(why, "known are RuDOLPH, ruDALL-E, DALLE-pytorch and ImageGPT of Hugging Face");
     };
     // A trainer's prefix is cut off before shapes are compared.
     let head = names.published("to_logits.1.weight");

@@ -179,6 +179,57 @@ fn a_single_file_has_its_configuration_beside_it_and_halves_are_rounded() {
     assert_eq!(half.dtype("lm_head.weight"), Some(burn::tensor::DType::BF16));
 }
 
+#[test]
+fn a_checkpoint_of_dalle_pytorch_says_itself_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    for case in ["dalle-pytorch-plain", "dalle-pytorch-full"] {
+        let out = dir.path().join(case);
+        let wish = Conversion {
+            sources: vec![golden(case).join("dalle.pt")],
+            out: out.clone(),
+            ..Conversion::default()
+        };
+        let converted = convert(&wish).unwrap();
+        assert_eq!(converted.found, "as its own hparams say");
+        let (export, second) = (out.with_extension("export"), out.with_extension("again"));
+        exported(&out, &export, FileLayout::Published, None);
+        again(&export, &second);
+        for name in ["weights.safetensors", "model.toml"] {
+            assert_eq!(read(&out, name), read(&second, name), "{case}: {name}");
+        }
+        let published = Checkpoint::open_unhashed(&wish.sources[0]).unwrap();
+        let published = published.below("to_logits.1.weight").unwrap();
+        let published = published.renamed(|key| converted.config.names().canonical(key));
+        let ours = Checkpoint::open_unhashed(&export).unwrap();
+        for one in presets::wanted(&converted.config) {
+            assert_eq!(published.shape(&one.key), Some(one.shape.as_slice()), "{case}: {}", one.key);
+            assert_eq!(ours.bytes(&one.key).unwrap(), published.bytes(&one.key).unwrap(), "{}", one.key);
+        }
+    }
+}
+
+#[test]
+fn a_converted_dalle_pytorch_draws() {
+    let dir = tempfile::tempdir().unwrap();
+    let words = dir.path().join("bpe.model");
+    Bpe::train(["red cat", "blue cat"].iter(), 20).unwrap().save(&words).unwrap();
+    let wish = Conversion {
+        sources: vec![golden("dalle-pytorch-full/dalle.pt")],
+        codec: Some(codec(dir.path(), 30)),
+        bpe: Some(words),
+        out: dir.path().join("model"),
+        ..Conversion::default()
+    };
+    assert_eq!(convert(&wish).unwrap().notes, ["the vocabulary has 20 ids, the model has room for 40"]);
+    let bundle = Bundle::open(&wish.out, &Device::flex()).unwrap();
+    let of = |guidance| {
+        let config = SamplingConfig { guidance, ..SamplingConfig::default() };
+        bundle.draw(&["red cat".to_owned()], 2, &Sampling { config, batch: 2 }).unwrap()
+    };
+    assert_eq!((of(1.0).len(), of(1.0)[0].width()), (2, 8));
+    assert_ne!(of(1.0)[0].pixels(), of(9.0)[0].pixels());
+}
+
 /// What a conversion says that must fail, and that it leaves no model behind.
 fn fault(wish: &Conversion) -> Error {
     let error = convert(wish).unwrap_err();

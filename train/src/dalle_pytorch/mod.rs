@@ -11,18 +11,15 @@
 mod hparams;
 mod names;
 
-use std::path::Path;
-
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use tokenize::checkpoint::Checkpoint;
 
-use crate::error::Result;
 use crate::gpt::{
     Activation, Gpt, GptConfig, GridPositions, MaskKind, MaskSchedule, Shared, Start, Vocabulary,
 };
 
-pub(crate) use names::{ours, published};
+pub(crate) use names::{ours, published, published_shape};
 
 /// What is different from ruDALL·E. The names are those of the constructor `DALLE(…)`, the defaults those of
 /// `train_dalle.py`.
@@ -118,30 +115,13 @@ impl DallePytorch {
     }
 }
 
-/// A text as the model reads it: bare ids, padded with 0 or cut to `len`, and whether it was cut.
-pub(crate) fn framed(text: &[u32], len: usize) -> crate::gpt::Framed {
-    let mut ids = text.to_vec();
-    ids.resize(len, 0);
-    crate::gpt::Framed { ids, truncated: text.len() > len }
-}
-
-/// Fills a new model from a `.pt` of `train_dalle.py`, or from safetensors with its key names.
-///
-/// # Errors
-/// The file cannot be read, or its tensors are not exactly the model's: every missing, unexpected and misshapen key is
-/// named.
-pub(crate) fn load(config: &GptConfig, path: &Path, device: &Device) -> Result<Gpt> {
-    let file = Checkpoint::open(path)?;
+/// A checkpoint without the second names of weights that layers share: a `.pt` has each of them under every layer's name.
+pub(crate) fn without_seconds(file: Checkpoint, shared: &Shared) -> Checkpoint {
     let whole = file.below("to_logits.1.weight").unwrap_or(file);
-    let shared = config.shared.clone();
-    let kept = whole.renamed(|key| ours(key).filter(|name| !names::is_second(name, &shared)));
-    // Factors lie as [1, 1, d] in the file, rows and columns as [1, g, 1, d] and [1, 1, g, d].
-    let flat = kept.reshaped(|key, shape| match shape {
-        [1, 1, dim] if key.ends_with("_scale") => vec![*dim],
-        [1, g, 1, dim] | [1, 1, g, dim] if key.starts_with("image_") => vec![*g, *dim],
-        shape => shape.to_vec(),
-    });
-    Ok(flat.fill(config.init(device))?)
+    whole.renamed(|key| {
+        let second = ours(key).is_some_and(|name| names::is_second(&name, shared));
+        (!second).then(|| key.to_owned())
+    })
 }
 
 /// The published logits: of text and image together, with -max on those of the other part: `[b, t, text + image]`.

@@ -73,6 +73,17 @@ pub(crate) fn published(ours: &str, shift_tokens: bool) -> String {
     inside().or_else(outside).unwrap_or_else(|| ours.to_owned())
 }
 
+/// The sizes in a checkpoint of one of the core's parameters: factors lie as `[1, 1, d]`, rows and columns as
+/// `[1, g, 1, d]` and `[1, 1, g, d]`.
+pub(crate) fn published_shape(ours: &str, memory: &[usize]) -> Vec<usize> {
+    match *memory {
+        [dim] if ours.ends_with("_scale") => vec![1, 1, dim],
+        [grid, dim] if ours.starts_with("image_row_") => vec![1, grid, 1, dim],
+        [grid, dim] if ours.starts_with("image_col_") => vec![1, 1, grid, dim],
+        _ => memory.to_vec(),
+    }
+}
+
 /// Whether one of the core's names belongs to weights that an earlier layer holds.
 pub(super) fn is_second(ours: &str, shared: &Shared) -> bool {
     let place = ours.strip_prefix("transformer.layers.").and_then(|rest| rest.split_once('.'));

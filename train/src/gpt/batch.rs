@@ -33,6 +33,13 @@ pub fn frame(ids: &[u32], special: Option<u32>, len: usize) -> Framed {
     Framed { ids: framed, truncated }
 }
 
+/// Bare ids, cut or padded with 0 to `len`: how a model that begins with [`Start::Zero`](super::Start) reads a text.
+pub fn padded(ids: &[u32], len: usize) -> Framed {
+    let mut bare = ids.to_vec();
+    bare.resize(len, 0);
+    Framed { ids: bare, truncated: ids.len() > len }
+}
+
 /// Rows of equal length as one integer tensor; `None` without rows or columns.
 pub fn ids<T: Copy + Into<i64>>(rows: &[Vec<T>], device: &Device) -> Option<Tensor<2, Int>> {
     let columns = rows.first().map_or(0, Vec::len);
@@ -53,5 +60,7 @@ mod tests {
         assert_eq!(frame(&[7, 8], Some(40), 5), Framed { ids: vec![2, 40, 7, 8, 3], truncated: false });
         assert_eq!(frame(&[7, 8, 9], None, 4), Framed { ids: vec![2, 7, 8, 9], truncated: true });
         assert_eq!(frame(&[], None, 3).ids, [2, 3, 0]);
+        assert_eq!(padded(&[7, 8], 4), Framed { ids: vec![7, 8, 0, 0], truncated: false });
+        assert_eq!(padded(&[7, 8, 9], 2), Framed { ids: vec![7, 8], truncated: true });
     }
 }

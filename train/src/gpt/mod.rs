@@ -1,8 +1,8 @@
 //! The transformer that ImageGPT, DALL·E and RuDOLPH are configurations of.
 //!
 //! `segments` says what a sequence is made of, `mask` who sees whom, `embedding` turns ids into vectors, `block`
-//! (on `norm`, `attention`, `activation`, and `rotary` and `shift` where asked) is a layer, `cache` keeps keys and values while sampling. [`Gpt`] puts
-//! them together; its field names are the key names of the published RuDOLPH checkpoints.
+//! (on `norm`, `attention`, `activation`, and `rotary` and `shift` where asked) is a layer, `cache` keeps keys and values
+//! while sampling. [`Gpt`] puts them together; its field names are the key names of the published RuDOLPH checkpoints.
 
 mod activation;
 mod attention;
@@ -17,7 +17,7 @@ mod norm;
 mod rotary;
 mod segments;
 mod shift;
-mod trace;
+pub(crate) mod trace;
 
 use std::ops::Range;
 
@@ -27,7 +27,7 @@ use burn::tensor::{Device, Int, Tensor, module};
 
 pub use activation::{Activation, tanh_gelu};
 pub use attention::{SelfAttention, attention, dense_attention};
-pub use batch::{Batch, Framed, frame, ids};
+pub use batch::{Batch, Framed, frame, ids, padded};
 pub use block::Block;
 pub use cache::{Cache, Head, LayerCache};
 pub(crate) use config::owner;

@@ -49,3 +49,31 @@ fn bad(x: &Tensor<3>) -> Option<&'static str> {
         None
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use burn::module::{Module, ModuleMapper, Param};
+
+    use super::*;
+
+    struct Poison(Vec<String>, &'static str);
+
+    impl ModuleMapper for Poison {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.0.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.pop();
+        }
+
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            if self.0.join(".") == self.1 { param.map(|value| value * f32::INFINITY) } else { param }
+        }
+    }
+
+    /// A model with one of its parameters times infinity.
+    pub(crate) fn poison(gpt: Gpt, name: &'static str) -> Gpt {
+        gpt.map(&mut Poison(Vec::new(), name))
+    }
+}

@@ -9,7 +9,7 @@ use super::TextImageConfig;
 use super::distraction::Distraction;
 use super::mix::{Practice, Rows, TaskKind};
 use crate::data::{Order, Template, Tokens};
-use crate::gpt::{Batch, GptConfig, frame, ids};
+use crate::gpt::{Batch, GptConfig, Start, frame, ids, padded};
 use crate::objective::LossWeights;
 use crate::{Error, Result};
 
@@ -34,6 +34,8 @@ struct Side {
     template: Template,
     token: Option<u32>,
     len: usize,
+    /// Whether the model reads bare ids.
+    bare: bool,
 }
 
 /// A plan with the rows that it takes.
@@ -73,7 +75,8 @@ impl Plan {
         let [left, right] = model.tokens(kind);
         let image = if kind == TaskKind::TextToText { 0 } else { core.segments().image() };
         let side = |template, key: &str, token: Option<u32>, len| {
-            Ok(Side { template, token: special(&core, token, &format!("tasks.{name}.{key}"))?, len })
+            let token = special(&core, token, &format!("tasks.{name}.{key}"))?;
+            Ok(Side { template, token, len, bare: core.start == Start::Zero })
         };
         let right = practice.right(kind).map(|template| {
             if core.right == 0 {
@@ -193,7 +196,7 @@ impl Exercise {
     pub(super) fn example<'a>(&self, tokens: &'a Tokens, row: usize, bare: bool) -> (Example<'a>, [bool; 2]) {
         let framed = |source: &Source, side: &Side, bare: bool| {
             let text = if bare { &[] } else { source.ids(tokens, row).unwrap_or_default() };
-            frame(text, side.token, side.len)
+            if side.bare { padded(text, side.len) } else { frame(text, side.token, side.len) }
         };
         let left = framed(&self.left, &self.plan.left, bare);
         let right = self.right.as_ref().zip(self.plan.right.as_ref());

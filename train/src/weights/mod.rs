@@ -19,6 +19,7 @@ mod write;
 pub use misfit::Misfit;
 pub use names::KeyNames;
 pub use parameter::{Parameter, parameters};
+pub(crate) use read::fill;
 pub use read::{fitted, load};
 pub use write::{Precision, copy, save, save_as};
 

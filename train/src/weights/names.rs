@@ -48,6 +48,10 @@ impl KeyNames {
             Some(Self::Rudolph)
         } else if has("text_pos_embeddings.weight") && has("image_row_embeddings.weight") {
             Some(Self::Rudalle)
+        } else if has("transformer.layers.layers.0.0.fn.fn.fn.fn.fn.to_qkv.weight") {
+            Some(Self::DallePytorch { shift_tokens: true })
+        } else if has("transformer.layers.layers.0.0.fn.fn.fn.to_qkv.weight") {
+            Some(Self::DallePytorch { shift_tokens: false })
         } else if has("transformer.h.0.attn.c_attn.weight") && !has("transformer.h.0.ln_1.bias") {
             // GPT-2 of the same library has biases in its norms.
             Some(Self::ImageGpt)
@@ -94,6 +98,14 @@ impl KeyNames {
         }
     }
 
+    /// The sizes in the file of one of the model's parameters that is no linear map.
+    pub(super) fn shape(self, ours: &str, memory: &[usize]) -> Vec<usize> {
+        match self {
+            Self::DallePytorch { .. } => dalle_pytorch::published_shape(ours, memory),
+            Self::Rudolph | Self::Rudalle | Self::ImageGpt => memory.to_vec(),
+        }
+    }
+
     /// Whether the weight of a linear map lies in the file as it does in memory.
     pub(super) fn untransposed(self, ours: &str) -> bool {
         self == Self::ImageGpt && ours.starts_with("transformer.layers.")
@@ -130,6 +142,8 @@ mod tests {
         assert_eq!(of(&["state_dict.l_text_pos_embeddings.weight"]), Some(KeyNames::Rudolph));
         let rudalle = ["text_pos_embeddings.weight", "image_row_embeddings.weight"];
         assert_eq!(of(&rudalle), Some(KeyNames::Rudalle));
+        let shifted = ["weights.transformer.layers.layers.0.0.fn.fn.fn.fn.fn.to_qkv.weight"];
+        assert_eq!(of(&shifted), Some(KeyNames::DallePytorch { shift_tokens: true }));
         let hugging_face = ["transformer.h.0.attn.c_attn.weight", "transformer.h.0.ln_1.bias"];
         assert_eq!(of(&hugging_face[..1]), Some(KeyNames::ImageGpt));
         assert_eq!(of(&hugging_face), None);

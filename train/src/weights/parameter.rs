@@ -74,7 +74,7 @@ impl Place {
         let ours = self.path.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".");
         let linear = self.path.last().is_some_and(|(_, linear)| *linear);
         let turned = linear && memory.len() == 2 && !self.names.untransposed(&ours);
-        let mut shape = memory.to_vec();
+        let mut shape = self.names.shape(&ours, memory);
         if turned {
             shape.reverse();
         }

@@ -20,8 +20,13 @@ use crate::presets;
 /// The file is no checkpoint or cut off; [`Error::Misfit`] when its tensors are not exactly the model's: every missing,
 /// unexpected and misshapen key; the first tensor with a NaN or infinity.
 pub fn load<M: Module>(module: M, path: &Path, names: KeyNames) -> Result<M> {
+    fill(module, Checkpoint::open_unhashed(path)?, names)
+}
+
+/// [`load`] from a checkpoint that is open.
+pub(crate) fn fill<M: Module>(module: M, file: Checkpoint, names: KeyNames) -> Result<M> {
     let wanted = parameters(&module, names);
-    let file = fitted(Checkpoint::open_unhashed(path)?, &wanted, names)?;
+    let file = fitted(file, &wanted, names)?;
     let mut fill = Fill { file: &file, place: Place::new(names), fault: None };
     let module = module.map(&mut fill);
     match fill.fault {
