@@ -1,5 +1,4 @@
 //! Text → image: codes drawn one by one from the model, many pictures at a time, with a K/V cache.
-
 //!
 //! `codes` has the loop, `prompt` makes given codes of a picture, `memory` says how many fit, `rank` which are best.
 
@@ -9,7 +8,7 @@ pub mod prompt;
 mod rank;
 
 use crate::error::{Error, Result};
-use crate::gpt::{Framed, Gpt, GptConfig, ids};
+use crate::gpt::{Framed, Gpt, GptConfig, MaskSchedule, ids};
 use crate::sampling::{GuidanceForm, SamplingConfig};
 pub use codes::draw_codes;
 pub(crate) use codes::host;
@@ -57,7 +56,7 @@ pub trait Draws {
 /// `on_step` gets the codes drawn so far over all drawings, after every step of a batch.
 ///
 /// # Errors
-/// A setting or a given code is not valid, or the model's logits are NaN.
+/// A setting or a given code is not valid, the model sees what it has not drawn yet, or its logits are NaN.
 pub fn draw<M: Draws + ?Sized>(
     model: &M,
     drawings: &[Drawing],
@@ -66,6 +65,10 @@ pub fn draw<M: Draws + ?Sized>(
     on_step: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<u16>>> {
     sampling.validate()?;
+    if model.gpt().config().masks == MaskSchedule::All {
+        let why = "bidirectional: the model sees all pixels at once, so it cannot draw one after the other";
+        return Err(Error::config(why).with_hint("train a model without model.bidirectional to draw"));
+    }
     if sampling.is_guided() && model.asks(&[]).is_none() {
         let why = "guidance: the model has no text that could count for more";
         return Err(Error::config(why).with_hint("leave it out"));
@@ -116,7 +119,11 @@ fn draw_batch<M: Draws + ?Sized>(
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
+    use crate::gpt::trace::tests::poison;
+    use crate::image_gpt::ImageGptConfig;
     use crate::rudolph::tests::{model, tiny};
 
     fn drawings(n: u64) -> Vec<Drawing> {
@@ -199,28 +206,25 @@ mod tests {
         assert!(fault(given(vec![(9, 0)])).to_string().contains("given code 0 at 9"));
         assert!(fault(given(vec![(0, 12)])).to_string().contains("given code 12 at 0"));
         assert!(fault(Drawing { text: vec![99], ..Drawing::default() }).to_string().contains("text id 99"));
+        let config = ImageGptConfig {
+            layers: 1,
+            dim: 8,
+            heads: 2,
+            grid: 2,
+            colours: 4,
+            bidirectional: true,
+            ..ImageGptConfig::default()
+        };
+        let model = config.init(&Device::flex());
+        let error = draw(&model, &[Drawing::default()], &SamplingConfig::default(), 1, &mut |_| ());
+        assert!(error.unwrap_err().to_string().starts_with("bidirectional: "));
     }
 
     #[test]
     fn the_first_tensor_that_is_no_number_is_named() {
-        use burn::module::{Module, ModuleMapper, Param};
-        use burn::tensor::Tensor;
-
-        struct Poison(Vec<String>, &'static str);
-        impl ModuleMapper for Poison {
-            fn enter_module(&mut self, name: &str, _container: &str) {
-                self.0.push(name.to_owned());
-            }
-            fn exit_module(&mut self, _name: &str, _container: &str) {
-                self.0.pop();
-            }
-            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                if self.0.join(".") == self.1 { param.map(|value| value * f32::INFINITY) } else { param }
-            }
-        }
         let bad = |name| {
             let mut poisoned = model(&tiny());
-            poisoned.gpt = poisoned.gpt.map(&mut Poison(Vec::new(), name));
+            poisoned.gpt = poison(poisoned.gpt, name);
             let error = draw(&poisoned, &drawings(2), &SamplingConfig::default(), 2, &mut |_| ());
             error.unwrap_err().to_string()
         };

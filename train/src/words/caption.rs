@@ -91,6 +91,7 @@ pub fn candidates(
 mod tests {
     use super::*;
     use crate::gpt::EOS;
+    use crate::gpt::trace::tests::poison;
     use crate::rudolph::tests::{model, tiny};
 
     fn images(n: u16) -> Vec<Captioning> {
@@ -144,6 +145,12 @@ mod tests {
         let fault =
             caption(&broken, &images(1), &Templates::default(), &SamplingConfig::text(), 1, &mut |_| ());
         assert!(fault.unwrap_err().to_string().contains("position 2 of the right text"));
+        let mut poisoned = self::model(&tiny());
+        poisoned.gpt = poison(poisoned.gpt, "transformer.layers.1.mlp.dense_4h_to_h.bias");
+        let fault =
+            caption(&poisoned, &images(1), &Templates::default(), &SamplingConfig::text(), 1, &mut |_| ());
+        let said = fault.unwrap_err().to_string();
+        assert!(said.starts_with("transformer.layers.1.mlp: NaN at position 2 of the right text"), "{said}");
     }
 
     struct NotANumber;

@@ -119,13 +119,18 @@ fn say_batch(
         let last = x.dims()[1] - 1;
         let hidden = gpt.forward(x, Some(&mut cache)).narrow(1, last, 1);
         let logits = host(gpt.logits(hidden, Vocabulary::Text));
-        for (row, text) in texts.iter_mut().enumerate() {
-            text.push(match given[row].get(place) {
-                Some(id) => *id,
-                None if ended[row] => EOS,
-                None => rule.draw(&logits[row], place, sampling, &mut streams[row])?,
-            });
-            ended[row] |= place >= given[row].len() && text[place] == EOS;
+        let next = (0..rows.len()).map(|row| match given[row].get(place) {
+            Some(id) => Ok(*id),
+            None if ended[row] => Ok(EOS),
+            None => rule.draw(&logits[row], place, sampling, &mut streams[row]),
+        });
+        let next = next.collect::<Result<Vec<_>>>().map_err(|error| {
+            let before = places.iter().filter_map(|place| beginnings[first.0 + place].before.as_ref());
+            blame(gpt, &before.collect::<Vec<_>>(), &texts, error)
+        })?;
+        for (row, (text, id)) in texts.iter_mut().zip(next).enumerate() {
+            text.push(id);
+            ended[row] |= place >= given[row].len() && id == EOS;
         }
         if ended.iter().all(|ended| *ended) {
             break;
@@ -135,6 +140,21 @@ fn say_batch(
     }
     let until_end = |text: Vec<u32>| text.into_iter().take_while(|id| *id != EOS).collect();
     Ok(texts.into_iter().map(until_end).collect())
+}
+
+/// The same error with the tensor where it began: the sequences are computed again.
+fn blame(gpt: &Gpt, before: &[&Before], texts: &[Vec<u32>], error: Error) -> Error {
+    let Error::NotFinite { what } = error else { return error };
+    let text = ids(texts, &gpt.device());
+    let batch = match before {
+        [] => Batch { left: text, image: None, right: None },
+        before => Batch { right: text, ..read_first(gpt, before) },
+    };
+    let what = match gpt.first_bad(&batch) {
+        Some(tensor) => format!("{tensor} at {what}"),
+        None => what,
+    };
+    Error::NotFinite { what }
 }
 
 impl Rule {
@@ -156,11 +176,15 @@ impl Rule {
 
 /// The keys and values of left texts and images, one row each; `None` where there are none.
 pub(crate) fn read(gpt: &Gpt, before: &[&Before]) -> Option<Cache> {
+    let x = gpt.embed(&read_first(gpt, before))?;
+    let mut cache = Cache::new(gpt.config(), before.len(), &gpt.device());
+    gpt.forward(x, Some(&mut cache));
+    Some(cache)
+}
+
+fn read_first(gpt: &Gpt, before: &[&Before]) -> Batch {
     let device = gpt.device();
     let left = ids(&before.iter().map(|before| before.left.clone()).collect::<Vec<_>>(), &device);
     let image = ids(&before.iter().map(|before| before.codes.clone()).collect::<Vec<_>>(), &device);
-    let x = gpt.embed(&Batch { left, image, right: None })?;
-    let mut cache = Cache::new(gpt.config(), before.len(), &device);
-    gpt.forward(x, Some(&mut cache));
-    Some(cache)
+    Batch { left, image, right: None }
 }
