@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokenize::codec::Codec;
 
 use super::ImageGptLearner;
-use crate::data::{Expected, Tokens, Where};
+use crate::data::{Expected, Tokens, Where, split};
 use crate::image_gpt::ImageGptConfig;
 use crate::optim::OptimConfig;
 use crate::run::{Kind, RunConfig, Task};
@@ -188,21 +188,8 @@ impl ImageGptTask {
 
     /// Training rows and held-out rows.
     pub(super) fn sets(&self, codec: &Codec) -> Result<(Tokens, Option<Tokens>)> {
-        let train = self.tokens(&self.data.train, codec)?;
-        if !self.data.held_out.is_any() {
-            return Ok((train, Some(self.tokens(&self.data.held_out, codec)?)));
-        }
-        match self.data.holdout {
-            0 => Ok((train, None)),
-            n if n >= train.images().len() => Err(Error::config(format!(
-                "data.holdout: {n} leaves none of {} pictures to train on",
-                train.images().len()
-            ))),
-            n => {
-                let (train, held_out) = train.hold_out(n);
-                Ok((train, Some(held_out)))
-            }
-        }
+        let PictureData { train, held_out, holdout, .. } = &self.data;
+        split(|filter| self.tokens(filter, codec), train, held_out, *holdout)
     }
 
     fn tokens(&self, filter: &Where, codec: &Codec) -> Result<Tokens> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokenize::bpe::{Bpe, Specials};
 
-use crate::data::{Expected, Texts, Tokens, Where};
+use crate::data::{Expected, Texts, Tokens, Where, split};
 use crate::{Error, Result};
 
 /// The token shards and what made them.
@@ -90,21 +90,7 @@ impl DataConfig {
         let paths: Vec<&Path> =
             [Some(self.tokens.as_path()), self.texts.as_deref()].into_iter().flatten().collect();
         let load = |filter: &Where| Tokens::load_with(&paths, filter, expected, texts);
-        let train = load(&self.train)?;
-        if !self.held_out.is_any() {
-            return Ok((train, Some(load(&self.held_out)?)));
-        }
-        match self.holdout {
-            0 => Ok((train, None)),
-            n if n >= train.images().len() => Err(Error::config(format!(
-                "data.holdout: {n} leaves none of {} images to train on",
-                train.images().len()
-            ))),
-            n => {
-                let (train, held_out) = train.hold_out(n);
-                Ok((train, Some(held_out)))
-            }
-        }
+        split(load, &self.train, &self.held_out, self.holdout)
     }
 }
 
