@@ -57,6 +57,8 @@ pub fn write(path: &Path, gaussian: &Gaussian, protocol: &serde_json::Value) -> 
     let spread = (0..n * n).map(|at| gaussian.covariance[(at / n, at % n)]);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    // The time of writing would make other bytes of the same numbers.
+    let options = options.last_modified_time(zip::DateTime::default());
     let members = [
         ("mu.npy", npy(&format!("({n},)"), gaussian.mean.iter().copied())),
         ("sigma.npy", npy(&format!("({n}, {n})"), spread)),
