@@ -19,6 +19,23 @@ fn a_checkpoint_goes_in_and_out() {
     let told =
         bench.ok(&["convert", &weights, "--model", "rudolph.toml", "--bpe", &bpe, "--out", "m", "--json"]);
     insta::assert_snapshot!(told, @r#"{"type":"model","version":1,"folder":"m","kind":"rudolph","found":"as --model rudolph.toml says","parameters":282350,"dtypes":["F16"],"notes":["no codec: to draw, convert again with --codec"]}"#);
+    let shown = bench.ok(&["show", "m"]);
+    insta::assert_snapshot!(shown.lines().take(7).collect::<Vec<_>>().join("\n"), @r#"
+    m
+      parameters  282350
+           codec  none (train convert --codec)
+      vocabulary  bpe.model
+
+    kind = "rudolph"
+    layers = 8
+    "#);
+    let record: serde_json::Value = serde_json::from_str(&bench.ok(&["show", "m", "--json"])).unwrap();
+    assert_eq!((record["parameters"].as_u64(), record["config"]["dim"].as_u64()), (Some(282_350), Some(48)));
+    insta::assert_snapshot!(bench.fault(&["sample", "m", "--prompt", "кот", "-q"]), @"
+    exit 2
+    error: m: no file `codec.*`: the codec's weights are missing
+    hint: make the folder again with `train convert --codec FILE`
+    ");
     let out = bench.ok(&["export", "m", "--out", "out/m.safetensors", "--dtype", "f32"]);
     assert_eq!(out, "out/m.safetensors\n");
     assert!(bench.path("out/m.toml").is_file());

@@ -15,6 +15,7 @@ mod sample;
 mod sampling;
 mod score;
 mod show;
+mod show_model;
 mod speech;
 mod start;
 mod write;

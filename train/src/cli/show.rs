@@ -1,4 +1,4 @@
-//! `train show`: a configuration as it will be run, or a run as it stands.
+//! `train show`: a configuration as it will be run, a run as it stands, or a model.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,9 @@ use pipeline::cli::{Common, print};
 use pipeline::settings;
 use serde_json::Value;
 
+use super::show_model;
 use super::start::run_config;
+use crate::bundle;
 use crate::image_gpt_task::ImageGptTask;
 use crate::presets::PRESETS;
 use crate::run::{Checkpoints, Kind, Task};
@@ -17,8 +19,8 @@ use crate::{Error, Result};
 
 #[derive(Args, Debug)]
 pub(super) struct ShowArgs {
-    /// A configuration file or a run folder
-    #[arg(value_name = "RUN|CONFIG.toml", required_unless_present = "models")]
+    /// A configuration file, a run folder or a model folder
+    #[arg(value_name = "RUN|MODEL|CONFIG.toml", required_unless_present = "models")]
     pub(super) path: Option<PathBuf>,
     /// List the published models that `train convert --model` takes
     #[arg(long, conflicts_with = "path")]
@@ -29,7 +31,9 @@ pub(super) struct ShowArgs {
 
 pub(super) fn show(args: &ShowArgs) -> Result<u8> {
     let Some(path) = &args.path else { return models(args.common.json) };
-    if path.is_dir() {
+    if bundle::is_model(path) {
+        show_model::show(path, args.common.json)?;
+    } else if path.is_dir() {
         let config = run_config(path)?;
         let run = Standing::read(path)?;
         print(&if args.common.json { run.json(&config)? } else { run.text(path) })?;
