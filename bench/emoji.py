@@ -5,8 +5,8 @@
     python3 bench/emoji.py [--demo demo-out] [--steps 4800] [--keep]
 
 Builds first. Both configurations of configs/demo are trained one after the other, with nothing else running. Then the example
-`completion` gives each model the upper half and the English caption of every picture of the test split and compares what it draws
-below with the original, pixel by pixel; the mean image of the training pictures is what guessing reaches. The drawings lie in
+`completion` gives each model the upper half of every picture of the test split, with its English caption and without, and compares
+what it draws below with the original, pixel by pixel; the mean image of the training pictures is what guessing reaches. The drawings lie in
 DEMO/emoji-*.png. `--keep` measures runs that are there already. The section of this script in RESULTS.md is replaced.
 """
 import argparse
@@ -47,8 +47,10 @@ def rows(runs):
         yield name, "training", f"{last['step']} steps, {last['seconds'] / 60:.1f} min"
         yield name, "held-out image loss", f"{valid['image']:.3f} nats per code"
         yield name, "mean image of the training set", f"{found['mean_image']:.4f}"
-        for key, what in [("greedy", "likeliest codes"), ("sampled", "one drawing"), ("mean_of_8", "mean of eight drawings")]:
-            yield name, f"completed: {what}", f"{found[key]:.4f} ({found[key] / found['mean_image']:.2f} ×)"
+        for given, words in [("no_caption", "upper half given"), ("caption", "upper half and caption given")]:
+            for key, what in [("greedy", "likeliest codes"), ("sampled", "one drawing"), ("mean_of_8", "mean of eight drawings")]:
+                error = found[given][key]
+                yield name, f"{words}: {what}", f"{error:.4f} ({error / found['mean_image']:.2f} ×)"
 
 
 def main():
@@ -66,7 +68,7 @@ def main():
         runs.append((title, run, complete(programs, demo, run)))
     found = runs[0][2]
     about = (f"{results.processor()}; {results.profile('dev')}; configs/demo/dalle.toml and rudolph.toml, {found['train']} training "
-             f"pictures with two captions each; {found['held_out']} held-out pictures: upper half and English caption given, mean "
+             f"pictures with two captions each; {found['held_out']} held-out pictures: mean "
              f"squared error of the lower half against the original, colours in 0..1; load average at the end "
              f"{os.getloadavg()[0]:.1f}. One run each; `python3 bench/emoji.py`.")
     results.replace("Emoji: DALL·E and RuDOLPH", results.section("Emoji: DALL·E and RuDOLPH", about, ["model", "what", "measured"], rows(runs)))

@@ -1,4 +1,5 @@
-//! How well a text-image model completes pictures whose upper half and caption it is given; `bench/emoji.py` runs it.
+//! How well a text-image model completes pictures whose upper half it is given, with and without their caption;
+//! `bench/emoji.py` runs it.
 //!
 //! ```text
 //! cargo run -p train --example completion RUN PAIRS OUT.png
@@ -43,24 +44,17 @@ fn main() -> Outcome<()> {
     let bundle = Bundle::open(Path::new(run), &Device::flex())?;
     let (train, held_out) = read(pairs)?;
     let mean = mean_image(&train)?;
-    let given = upper_codes(&bundle, &held_out)?;
-    let drawn =
-        |sampling: SamplingConfig, streams: u64| complete(&bundle, &held_out, &given, &sampling, streams);
-    let sampling = sampling_of(Path::new(run))?;
-    let greedy = drawn(SamplingConfig { top_k: 1, ..sampling }, 1)?;
-    let sampled = drawn(sampling, MANY)?;
-    let ones: Vec<_> = sampled.iter().step_by(MANY as usize).cloned().collect();
-    let error = |of: &dyn Fn(usize) -> Vec<f64>| {
-        let errors: f64 = (0..held_out.len()).map(|i| lower_error(&held_out[i].picture, &of(i))).sum();
-        errors / held_out.len() as f64
-    };
-    let average = |i: usize| average(&sampled[i * MANY as usize..(i + 1) * MANY as usize]);
+    // The caption counts once: guidance makes drawings of known captions bolder, and here the captions are new.
+    let sampling = SamplingConfig { guidance: 1.0, ..sampling_of(Path::new(run))? };
+    let halves = Halves { bundle: &bundle, items: &held_out, given: upper_codes(&bundle, &held_out)? };
+    let with = halves.completed(&sampling, |item| bundle.ids(&item.caption))?;
+    let without = halves.completed(&sampling, |_| Vec::new())?;
     let record = serde_json::json!({
         "train": train.len(), "held_out": held_out.len(),
-        "mean_image": error(&|_| mean.clone()), "greedy": error(&|i| values(&greedy[i])),
-        "sampled": error(&|i| values(&ones[i])), "mean_of_8": error(&average),
+        "mean_image": halves.error(&|_| mean.clone()),
+        "caption": halves.errors(&with), "no_caption": halves.errors(&without),
     });
-    save_grid(&sheet(&held_out, &greedy, &sampled), 8, Path::new(out))?;
+    save_grid(&sheet(&held_out, &with), 8, Path::new(out))?;
     Ok(print(&record.to_string())?)
 }
 
@@ -118,30 +112,68 @@ fn upper_codes(bundle: &Bundle, items: &[Item]) -> Outcome<Vec<Vec<u16>>> {
     Ok(codes)
 }
 
-/// `streams` drawings of each picture.
-fn complete(
-    bundle: &Bundle,
-    items: &[Item],
-    given: &[Vec<u16>],
-    sampling: &SamplingConfig,
-    streams: u64,
-) -> Outcome<Vec<Picture>> {
-    let mut drawings = Vec::new();
-    for (item, given) in items.iter().zip(given) {
-        let given: Vec<_> = given.iter().copied().enumerate().collect();
-        let text = bundle.ids(&item.caption);
-        drawings.extend((0..streams).map(|stream| Drawing {
-            text: text.clone(),
-            given: given.clone(),
-            stream,
-        }));
+/// Pictures of which the upper half is given.
+struct Halves<'a> {
+    bundle: &'a Bundle,
+    items: &'a [Item],
+    /// The codes of their upper halves.
+    given: Vec<Vec<u16>>,
+}
+
+/// What a model makes of them.
+struct Completed {
+    /// The likeliest codes one by one.
+    greedy: Vec<Picture>,
+    /// [`MANY`] drawings of each.
+    sampled: Vec<Picture>,
+}
+
+impl Halves<'_> {
+    fn completed(&self, sampling: &SamplingConfig, text: impl Fn(&Item) -> Vec<u32>) -> Outcome<Completed> {
+        let greedy = SamplingConfig { top_k: 1, ..*sampling };
+        Ok(Completed { greedy: self.drawn(&greedy, &text, 1)?, sampled: self.drawn(sampling, &text, MANY)? })
     }
-    let codes = draw(&bundle.model, &drawings, sampling, BATCH, &mut |_| ())?;
-    let mut pictures = Vec::new();
-    for codes in codes.chunks(BATCH) {
-        pictures.extend(bundle.codec.decode(codes, bundle.model.gpt().config().grid)?);
+
+    /// `streams` drawings of each picture.
+    fn drawn(
+        &self,
+        sampling: &SamplingConfig,
+        text: &impl Fn(&Item) -> Vec<u32>,
+        streams: u64,
+    ) -> Outcome<Vec<Picture>> {
+        let Self { bundle, items, given } = self;
+        let mut drawings = Vec::new();
+        for (item, given) in items.iter().zip(given) {
+            let given: Vec<_> = given.iter().copied().enumerate().collect();
+            let text = text(item);
+            drawings.extend((0..streams).map(|stream| Drawing {
+                text: text.clone(),
+                given: given.clone(),
+                stream,
+            }));
+        }
+        let codes = draw(&bundle.model, &drawings, sampling, BATCH, &mut |_| ())?;
+        let mut pictures = Vec::new();
+        for codes in codes.chunks(BATCH) {
+            pictures.extend(bundle.codec.decode(codes, bundle.model.gpt().config().grid)?);
+        }
+        Ok(pictures)
     }
-    Ok(pictures)
+
+    /// The mean error of what `found` gives for each picture.
+    fn error(&self, found: &dyn Fn(usize) -> Vec<f64>) -> f64 {
+        let errors = (0..self.items.len()).map(|i| lower_error(&self.items[i].picture, &found(i)));
+        errors.sum::<f64>() / self.items.len() as f64
+    }
+
+    fn errors(&self, of: &Completed) -> serde_json::Value {
+        let many = |i: usize| &of.sampled[i * MANY as usize..(i + 1) * MANY as usize];
+        serde_json::json!({
+            "greedy": self.error(&|i| values(&of.greedy[i])),
+            "sampled": self.error(&|i| values(&many(i)[0])),
+            "mean_of_8": self.error(&|i| average(many(i))),
+        })
+    }
 }
 
 /// What the run draws its samples with.
@@ -153,7 +185,7 @@ fn sampling_of(run: &Path) -> Outcome<SamplingConfig> {
 }
 
 /// Eight columns: originals, what was given, the likeliest drawing, one of the others.
-fn sheet(items: &[Item], greedy: &[Picture], sampled: &[Picture]) -> Vec<Picture> {
+fn sheet(items: &[Item], completed: &Completed) -> Vec<Picture> {
     let mut rows: [Vec<Picture>; 4] = Default::default();
     let shown = SHOWN.min(items.len());
     let mut sheet = Vec::new();
@@ -162,7 +194,7 @@ fn sheet(items: &[Item], greedy: &[Picture], sampled: &[Picture]) -> Vec<Picture
         let mut given = picture.clone();
         let half = Picture::filled(picture.width(), picture.height() / 2, [128; 3]);
         given.paste(&half, 0, picture.height() / 2);
-        let drawn = [greedy[place].clone(), sampled[place * MANY as usize].clone()];
+        let drawn = [completed.greedy[place].clone(), completed.sampled[place * MANY as usize].clone()];
         for (row, picture) in rows.iter_mut().zip([picture.clone(), given].into_iter().chain(drawn)) {
             row.push(picture);
         }
