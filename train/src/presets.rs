@@ -134,8 +134,10 @@ mod tests {
         let positions = |n: usize| if n > 0 { (n + 1) * d } else { 0 };
         let tables = (gpt.total_text() + gpt.total_image() + 2 * gpt.grid) * d;
         assert!(text);
-        gpt.layers * (linear + 8 * d)
-            + 4 * d
+        // Layer norms: two or, with the sandwich, four in a layer, and one or two after them.
+        let (inside, after) = (if gpt.sandwich { 4 } else { 2 }, if gpt.head_norm { 2 } else { 1 });
+        gpt.layers * (linear + inside * 2 * d)
+            + after * 2 * d
             + tables
             + positions(gpt.left)
             + positions(gpt.right)

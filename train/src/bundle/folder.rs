@@ -170,7 +170,7 @@ fn codec_in(dir: &Path) -> Result<PathBuf> {
     found.sort();
     match found.as_slice() {
         [codec] => Ok(codec.clone()),
-        [] => Err(Error::weights(dir, "no file `codec.*`: the codec's weights are missing")
+        [] => Err(Error::data(dir, "no file `codec.*`: the codec's weights are missing")
             .with_hint("make the folder again with `train convert --codec FILE`")),
         several => {
             let names = several.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy()));
