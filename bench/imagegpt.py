@@ -58,7 +58,7 @@ def svg(lines, marks):
     for row, ((name, points), colour) in enumerate(zip(lines.items(), ["#9bbce0", "#c0392b"])):
         path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
-        parts.append(f'<text x="{width - 14}" y="{22 + 16 * row}" text-anchor="end" fill="{colour}">{name}</text>')
+        parts.append(f'<text x="{width - 14}" y="{56 + 16 * row}" text-anchor="end" fill="{colour}">{name}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
