@@ -60,7 +60,7 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<u8> {
         return Err(Error::config("--question: is empty").with_hint("ask something"));
     }
     let how = args.speech.sampling()?;
-    let bundle = args.speech.open(&args.run, "answering", "answer", &args.common)?;
+    let bundle = args.speech.machine.open(&args.run, "answering", "answer", &args.common)?;
     let tokens = TokenPair::question(bundle.model.config(), args.left_token, args.right_token)?;
     let questions = questions(args, &bundle, tokens, how.batch)?;
     let total = (questions.len() * args.candidates) as u64;

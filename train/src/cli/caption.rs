@@ -56,7 +56,7 @@ pub(super) fn caption(args: &CaptionArgs) -> Result<u8> {
     at_least_one("--candidates", args.candidates)?;
     at_least_one("--best", args.best)?;
     let how = args.speech.sampling()?;
-    let bundle = args.speech.open(&args.run, "captioning", "caption", &args.common)?;
+    let bundle = args.speech.machine.open(&args.run, "captioning", "caption", &args.common)?;
     let config = bundle.model.config();
     let cut = is_cut(&bundle.ids(&args.template), TokenPair::caption(config).right, config.right);
     if cut {

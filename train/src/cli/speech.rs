@@ -27,7 +27,7 @@ pub(super) struct SpeechArgs {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Sampling")]
     seed: u64,
     #[command(flatten)]
-    machine: MachineArgs,
+    pub(super) machine: MachineArgs,
 }
 
 /// Where it is computed.
@@ -47,16 +47,6 @@ impl SpeechArgs {
         let config = SamplingConfig { top_k, top_p, temperature, seed, ..SamplingConfig::text() };
         config.validate()?;
         Ok(Sampling { config, batch: self.machine.batch.max(1) })
-    }
-
-    pub(super) fn open(
-        &self,
-        run: &Path,
-        doing: &str,
-        verb: &str,
-        common: &Common,
-    ) -> Result<Bundle<Rudolph>> {
-        self.machine.open(run, doing, verb, common)
     }
 }
 

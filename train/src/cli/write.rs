@@ -41,7 +41,7 @@ pub(super) struct WriteArgs {
 pub(super) fn write(args: &WriteArgs) -> Result<u8> {
     at_least_one("--n", args.count)?;
     let how = args.speech.sampling()?;
-    let bundle = args.speech.open(&args.run, "writing", "write", &args.common)?;
+    let bundle = args.speech.machine.open(&args.run, "writing", "write", &args.common)?;
     let config = bundle.model.config();
     let token = TokenPair::text(config).left;
     let cut =

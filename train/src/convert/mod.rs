@@ -138,4 +138,4 @@ fn vocabulary(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -49,7 +49,8 @@ fn hugging_face(dir: &Path) -> PathBuf {
     folder
 }
 
-fn codec(dir: &Path, codes: usize) -> PathBuf {
+/// A new codec of this many codes, with its configuration beside it; a code stands for 2 × 2 pixels.
+pub(crate) fn codec(dir: &Path, codes: usize) -> PathBuf {
     let config = VqGanConfig {
         ch: 8,
         ch_mult: vec![1, 2],

@@ -11,6 +11,7 @@ use tokenize::parity::{Array, Case, Comparison, Outputs};
 use super::{checked, scalar};
 use crate::Result;
 use crate::gpt::{Batch, Cache, Gpt, MaskKind, Vocabulary, ids};
+use crate::objective::Losses;
 use crate::sampling::{GuidanceForm, SamplingConfig};
 use crate::weights::KeyNames;
 
@@ -100,6 +101,16 @@ pub(super) fn cached(case: &Case, gpt: &Gpt, x: Tensor<3>, cuts: &[usize]) -> Re
         at = cut;
     }
     Ok(Tensor::cat(steps, 1))
+}
+
+/// The losses of a text and an image by the cases' names.
+pub(super) fn text_image(losses: Losses) -> [(&'static str, Option<f64>); 3] {
+    let value = |loss: Option<Tensor<1>>| Some(f64::from(loss?.into_scalar::<f32>()));
+    [
+        ("loss", value(Some(losses.total))),
+        ("loss_text", value(losses.left)),
+        ("loss_image", value(losses.image)),
+    ]
 }
 
 /// The L2 norm of the loss's gradient for every parameter, against `expected.grad_l2`.

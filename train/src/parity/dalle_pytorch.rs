@@ -1,6 +1,6 @@
 //! Case `dalle-pytorch`: a checkpoint of lucidrains' DALLE-pytorch, configured by its own `hparams`.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use tokenize::checkpoint::Checkpoint;
 use tokenize::parity::{Case, Comparison, Outputs, compare};
 
@@ -10,7 +10,6 @@ use crate::dalle::{Dalle, DalleConfig};
 use crate::dalle_pytorch::masked_logits;
 use crate::draw::{Drawing, draw_codes};
 use crate::gpt::{Batch, Gpt, Vocabulary, ids};
-use crate::objective::Losses;
 use crate::sampling::SamplingConfig;
 
 pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
@@ -21,7 +20,9 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
     let mut outputs = states(&model.gpt, &texts, &codes, device);
     draw(case, &model.gpt, &texts, &codes, &mut outputs)?;
     let mut lines = compare(case, &outputs)?;
-    let of = |from: usize, to: usize| named(model.losses(&batch(&texts[from..to], &codes[from..to], device)));
+    let of = |from: usize, to: usize| {
+        core::text_image(model.losses(&batch(&texts[from..to], &codes[from..to], device)))
+    };
     lines.extend(core::scalars(case, "/expected", &of(0, texts.len()))?);
     for index in 0..texts.len() {
         lines.extend(core::scalars(case, &format!("/expected/sample_{index}"), &of(index, index + 1))?);
@@ -86,13 +87,4 @@ fn draw(case: &Case, gpt: &Gpt, texts: &[Vec<i64>], codes: &[Vec<i64>], outputs:
     let found = draw_codes(gpt, text(&null), &drawings[..1], &guided, &mut |_| ())?;
     outputs.insert("guided_codes".to_owned(), integers(&found[0]));
     Ok(())
-}
-
-fn named(losses: Losses) -> [(&'static str, Option<f64>); 3] {
-    let value = |loss: Option<Tensor<1>>| Some(f64::from(loss?.into_scalar::<f32>()));
-    [
-        ("loss", value(Some(losses.total))),
-        ("loss_text", value(losses.left)),
-        ("loss_image", value(losses.image)),
-    ]
 }

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::dalle::{Dalle, DalleConfig};
 use crate::draw::{Drawing, draw_codes};
 use crate::gpt::{Gpt, MaskKind, Vocabulary};
-use crate::objective::{LossLayout, Losses};
+use crate::objective::LossLayout;
 use crate::weights::KeyNames;
 
 pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
@@ -24,7 +24,7 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Vec<Comparison>> {
     draw(case, gpt, &sequences, &mut outputs)?;
     said(case, gpt, &sequences, &mut outputs)?;
     let mut lines = compare(case, &outputs)?;
-    let of = |rows: &[Vec<i64>]| named(model.losses(&core::batch(gpt, rows, device)));
+    let of = |rows: &[Vec<i64>]| core::text_image(model.losses(&core::batch(gpt, rows, device)));
     lines.extend(core::scalars(case, "/expected", &of(&sequences))?);
     for (index, row) in sequences.chunks(1).enumerate() {
         lines.extend(core::scalars(case, &format!("/expected/sample_{index}"), &of(row))?);
@@ -86,15 +86,6 @@ fn said(case: &Case, gpt: &Gpt, sequences: &[Vec<i64>], outputs: &mut Outputs) -
         }
     }
     Ok(())
-}
-
-fn named(losses: Losses) -> [(&'static str, Option<f64>); 3] {
-    let value = |loss: Option<Tensor<1>>| Some(f64::from(loss?.into_scalar::<f32>()));
-    [
-        ("loss", value(Some(losses.total))),
-        ("loss_text", value(losses.left)),
-        ("loss_image", value(losses.image)),
-    ]
 }
 
 fn gradients(

@@ -7,7 +7,6 @@ use serde_json::Value;
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 use tokenize::tokens::{TokenMeta, TokenRow, TokenWriter};
-use tokenize::vqgan::{Precision, VqGanConfig};
 
 use super::{DalleTask, ModelTable, RudolphTask, TaskMix};
 use crate::dalle::DalleConfig;
@@ -52,24 +51,11 @@ impl Golden {
     fn data(&self, rows: &[(&[i64], &[i64])]) -> DataConfig {
         let path = |name: &str| self.dir.path().join(name);
         let codes = self.number("image_vocab_size");
-        let shape = VqGanConfig {
-            ch: 8,
-            ch_mult: vec![1, 2],
-            num_res_blocks: 1,
-            attn_resolutions: vec![],
-            resolution: 8,
-            z_channels: 4,
-            embed_dim: 4,
-            n_embed: codes,
-            groups: 4,
-            ..VqGanConfig::default()
-        };
-        shape.init(&Device::flex()).unwrap().save(&path("codec.safetensors"), Precision::Half).unwrap();
-        pipeline::atomic::write(path("codec.toml"), pipeline::settings::to_toml(&shape).unwrap()).unwrap();
+        let codec = crate::convert::tests::codec(self.dir.path(), codes);
         let bpe = Bpe::train(["red cat"].iter(), 40).unwrap();
         bpe.save(path("bpe.json")).unwrap();
         let meta = TokenMeta {
-            codec_sha256: Codec::load(&path("codec.safetensors"), &Device::flex()).unwrap().sha256,
+            codec_sha256: Codec::load(&codec, &Device::flex()).unwrap().sha256,
             codebook_size: codes,
             grid: self.number("image_tokens_per_dim"),
             downsampling: 2,
@@ -92,7 +78,7 @@ impl Golden {
         writer.finish().unwrap().commit().unwrap();
         DataConfig {
             tokens: shard,
-            codec: path("codec.safetensors"),
+            codec,
             bpe: path("bpe.json"),
             batch_size: rows.len(),
             ..DataConfig::default()
