@@ -196,8 +196,10 @@ columns = 2
         let untimed = |line: &str| {
             let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
             let map = value.as_object_mut().unwrap();
-            map.remove("seconds");
-            map.remove("steps_per_second");
+            let timed = ["seconds", "steps_per_second", "tokens_per_second", "pixels_per_second", "stall"];
+            for name in timed.into_iter().chain(["checkpoint_stall", "mfu", "memory"]) {
+                map.remove(name);
+            }
             value.to_string() + "\n"
         };
         text.lines().map(untimed).collect()

@@ -69,7 +69,7 @@ pub enum Error {
         changes: Vec<String>,
     },
     /// A metric became NaN or infinite.
-    #[error("step {step}: {name} is {value}; training stopped")]
+    #[error("step {step}: {name} is {value}{}; training stopped", first_bad(tensor.as_ref()))]
     Diverged {
         /// The step, counted from 1.
         step: u64,
@@ -77,6 +77,8 @@ pub enum Error {
         name: String,
         /// Its value.
         value: f64,
+        /// The first parameter whose gradient is not finite.
+        tensor: Option<String>,
     },
     /// A model that puts out NaN or infinity while it samples.
     #[error("the model's logits are NaN: its weights hold numbers that are not finite")]
@@ -87,6 +89,12 @@ pub enum Error {
         /// The step, the text or the picture.
         what: String,
     },
+}
+
+/// `, the first gradient that is not finite is that of NAME`.
+pub(crate) fn first_bad(tensor: Option<&String>) -> String {
+    tensor
+        .map_or_else(String::new, |name| format!(", the first gradient that is not finite is that of {name}"))
 }
 
 /// Result with this crate's [`Error`].
@@ -156,7 +164,7 @@ impl Error {
                 "undo the change, accept a key with `--accept KEY`, train into another folder with `--set run.out=DIR`, or start over with `--fresh`".into(),
             ),
             Self::Diverged { .. } => {
-                Some("the last checkpoint is intact; try a lower `schedule.lr`, a longer warm-up or a smaller `optim.clip`".into())
+                Some("the last checkpoint is intact; try a lower `schedule.lr`, a longer warm-up or a smaller `optim.clip`, or let some such steps pass with `run.skip_nonfinite`".into())
             }
             Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
                 Some("free some space and run the same command again: it continues from the last checkpoint".into())

@@ -180,12 +180,18 @@ impl ImageGpt {
     /// The last layer's output, normed; position `i` predicts pixel `i`. With `seen` `[b, grid²]`, 1 where a pixel's
     /// colour is told and 0 where only its place is; without it all are told, to those after them.
     pub fn hidden(&self, batch: &Batch, seen: Option<Tensor<2>>) -> Tensor<3> {
+        self.gpt.forward(self.embed(batch, seen), None)
+    }
+
+    /// What enters the first layer: `[b, n, d]`; some pixels not told, where `seen` is 0.
+    pub fn embed(&self, batch: &Batch, seen: Option<Tensor<2>>) -> Tensor<3> {
         let masked =
             seen.zip(batch.image.clone()).and_then(|(seen, codes)| self.gpt.embed_masked(codes, seen));
-        match masked {
-            Some(x) => self.gpt.forward(x, None),
-            None => self.gpt.hidden(batch),
-        }
+        let gpt = &self.gpt;
+        // A batch always has an image; without one there is nothing to compute.
+        masked
+            .or_else(|| gpt.embed(batch))
+            .unwrap_or_else(|| Tensor::zeros([1, 1, gpt.config().dim], &gpt.device()))
     }
 
     /// The autoregressive loss: the mean over all pixels, the first after the start vector included.

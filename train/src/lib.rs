@@ -12,7 +12,7 @@
 //! | [`token_task`], [`image_gpt_task`], [`vqgan`] | what can be trained |
 //! | [`sampling`], [`draw`], [`words`], [`classify`], [`bundle`] | what a trained model is for |
 //! | [`evaluate`], [`probe`], [`clip`], [`inception`] | how good it is, and the networks that judge its drawings |
-//! | [`device`], [`cli`] | where it runs, and the command line |
+//! | [`device`], [`machine`], [`cli`] | where it runs, what is there, and the command line |
 
 pub mod bundle;
 pub mod classify;
@@ -33,6 +33,7 @@ pub mod gpt;
 pub mod image_gpt;
 pub mod image_gpt_task;
 pub mod inception;
+pub mod machine;
 pub mod model;
 pub mod objective;
 pub mod optim;

@@ -23,7 +23,7 @@ pub(crate) use folder::{
     config_in, is_model, model_files, model_in, parts_in, save_beside_weights, weights_in,
 };
 pub use says::{Candidate, Classes};
-pub(crate) use words::{open as vocabulary_in, save_settings};
+pub(crate) use words::{open as vocabulary_in, settings_of};
 
 /// A model with its codec and its vocabulary.
 pub struct Bundle<M = Model> {

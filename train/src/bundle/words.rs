@@ -33,10 +33,10 @@ pub(super) fn with_settings(bpe: Bpe, dir: &Path) -> Result<Bpe> {
     Ok(bpe.with_lowercase(config.lowercase))
 }
 
-/// Writes the settings alone, as beside a checkpoint.
-pub(crate) fn save_settings(bpe: &Bpe, dir: &Path) -> Result<()> {
+/// The settings alone as a file's name and text: what lies beside a checkpoint.
+pub(crate) fn settings_of(bpe: &Bpe) -> Result<(&'static str, String)> {
     let config = TextConfig { lowercase: bpe.lowercase() };
-    Ok(atomic::write(dir.join(SETTINGS), settings::to_toml(&config)?)?)
+    Ok((SETTINGS, settings::to_toml(&config)?))
 }
 
 /// Writes the vocabulary, byte for byte as it was loaded from `source`, with its settings.
@@ -45,7 +45,8 @@ pub(super) fn save(bpe: &Bpe, source: &Path, dir: &Path) -> Result<()> {
     let name = source.file_name().unwrap_or_default().to_string_lossy();
     let ending = name.split_once('.').map(|(_, ending)| format!(".{ending}")).unwrap_or_default();
     bpe.save(dir.join(format!("{STEM}{ending}")))?;
-    save_settings(bpe, dir)
+    let (name, text) = settings_of(bpe)?;
+    Ok(atomic::write(dir.join(name), text)?)
 }
 
 /// The one file called `bpe` or `bpe.*` that is not its settings.

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::sampling::SamplingArgs;
 use crate::bundle::{Bundle, Drawn, Sampling, select};
-use crate::draw::{Drawing, Draws, draw, memory};
+use crate::draw::{Drawing, Draws, draw};
+use crate::machine;
 use crate::model::{ModelKind, TokenModel};
 use crate::run::{png, save_grid};
 use crate::sampling::{GuidanceForm, Preset};
@@ -65,7 +66,7 @@ impl DrawingArgs {
     /// Bytes that may be used, where they are known.
     fn available(&self) -> Option<u64> {
         let said = self.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
-        said.or_else(|| (self.sampling.device == "cpu").then(memory::free).flatten())
+        said.or_else(|| (self.sampling.device == "cpu").then(machine::free_memory).flatten())
     }
 }
 

@@ -138,6 +138,14 @@ impl Tokens {
         (self, held_out)
     }
 
+    /// Bytes of memory that they take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let written: usize = self.rows.iter().map(|row| size_of_val(&*row.written)).sum();
+        let buffers = size_of_val(&*self.text) + size_of_val(&*self.codes) + size_of_val(&*self.rows);
+        (buffers + written) as u64
+    }
+
     /// sha256 over all ids in order.
     #[must_use]
     pub fn fingerprint(&self) -> &str {

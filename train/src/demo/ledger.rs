@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::machine::peak_memory;
+use crate::machine::peak_memory;
 use crate::{Error, Result};
 
 /// Seconds of one stage.

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::machine::{after, kilobytes};
+
 /// Where and with what the demo ran. Empty and 0 where the system does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Machine {
@@ -31,23 +33,6 @@ impl Machine {
     }
 }
 
-/// The most memory that this process has held, in bytes; `None` where the system does not tell.
-pub(super) fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    after(&status, "VmHWM").and_then(kilobytes)
-}
-
-/// The value of the first `name: value` line.
-fn after<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    line.split_once(':').map(|(_, value)| value.trim())
-}
-
-/// `1234 kB` in bytes.
-fn kilobytes(value: &str) -> Option<u64> {
-    value.strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
-}
-
 /// The version of a package in a `Cargo.lock`.
 fn locked_version(lock: &str, package: &str) -> Option<String> {
     let name = format!("name = \"{package}\"");
@@ -58,14 +43,6 @@ fn locked_version(lock: &str, package: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_found_behind_their_names() {
-        let text = "processor\t: 0\nmodel name\t: Some CPU @ 2.0GHz\nVmHWM:\t  2048 kB\n";
-        assert_eq!(after(text, "model name"), Some("Some CPU @ 2.0GHz"));
-        assert_eq!(after(text, "VmHWM").and_then(kilobytes), Some(2 << 20));
-        assert_eq!(after(text, "absent"), None);
-    }
 
     #[test]
     fn the_locked_version_is_read() {

@@ -1,6 +1,7 @@
 //! How much memory a batch of drawings takes, and how many fit.
 
 use crate::gpt::GptConfig;
+use crate::machine::in_words;
 
 /// Bytes of an `f32`, in which everything is computed.
 const FLOAT: u64 = 4;
@@ -85,25 +86,6 @@ fn at_least_one(fitting: u64, wanted: usize) -> usize {
     usize::try_from(fitting).unwrap_or(usize::MAX).min(wanted).max(1)
 }
 
-/// Bytes in the unit that suits them.
-#[must_use]
-pub fn in_words(bytes: u64) -> String {
-    let mib = bytes as f64 / f64::from(1 << 20);
-    if mib < 1000.0 { format!("{mib:.1} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
-}
-
-/// Memory that is free here for a process on the processor, where the system says it. Bytes.
-#[must_use]
-pub fn free() -> Option<u64> {
-    available(&std::fs::read_to_string("/proc/meminfo").ok()?)
-}
-
-fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?;
-    Some(kibibytes * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,12 +134,5 @@ mod tests {
             line.starts_with("memory: 1.81 GiB of 8.00 GiB free for 4 at a time: keys and values 1.69 GiB"),
             "{line}"
         );
-    }
-
-    #[test]
-    fn free_memory_is_what_the_system_calls_available() {
-        let text = "MemTotal:       24576000 kB\nMemFree:  1 kB\nMemAvailable:   2048 kB\n";
-        assert_eq!(available(text), Some(2 << 20));
-        assert_eq!(available("MemTotal: 3 kB"), None);
     }
 }

@@ -3,7 +3,7 @@
 //! `codes` has the loop, `prompt` makes given codes of a picture, `memory` says how many fit, `rank` which are best.
 
 mod codes;
-pub mod memory;
+mod memory;
 pub mod prompt;
 mod rank;
 

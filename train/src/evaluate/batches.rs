@@ -1,7 +1,7 @@
 //! How many rows are scored together: as many as a quarter of the free memory holds.
 
-use crate::draw::memory;
 use crate::gpt::GptConfig;
+use crate::machine;
 
 /// What is taken for free where the system does not say.
 const UNKNOWN: u64 = 4 << 30;
@@ -11,7 +11,7 @@ const MOST: usize = 64;
 /// Rows that fit.
 #[must_use]
 pub fn fitting(config: &GptConfig) -> usize {
-    rows_in(memory::free().unwrap_or(UNKNOWN) / 4, config)
+    rows_in(machine::free_memory().unwrap_or(UNKNOWN) / 4, config)
 }
 
 /// Rows that fit into so many bytes, at least one.

@@ -7,20 +7,24 @@ use burn::tensor::Device;
 use tokenize::codec::Codec;
 
 use super::baseline::{Context, baseline};
-use super::part::{pass, scalar};
+use super::part::{self, pass, scalar};
 use super::pupil::{Judged, Pictures, Pupil, numbers};
 use super::{Classes, ImageGptTask, labels, mask, sheet::sheet};
 use crate::bundle::{Bundle, Sources};
 use crate::data::{Order, Tokens, code_frequency_loss};
-use crate::gpt::Vocabulary;
+use crate::device::mix;
+use crate::gpt::{Cost, Lengths, Vocabulary};
 use crate::image_gpt::ImageGpt;
 use crate::optim::Optimizer;
-use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_grid, save_module};
+use crate::run::{
+    Facts, Learner, Memory, Metrics, Snapshot, Step, load_module, sample_name, save_grid, save_module, width,
+};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 
 const WEIGHTS: &str = "weights.safetensors";
 const CLASSIFIER: &str = "classifier.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// Trains ImageGPT.
 pub struct ImageGptLearner {
@@ -107,7 +111,8 @@ impl ImageGptLearner {
                     .as_ref()
                     .map(|known| rows.iter().map(|row| known.held_out[*row]).collect()),
             };
-            let judged = pupil.judge(&pictures, &device)?;
+            let hidden = pupil.model.gpt.forward(pupil.embed(&pictures, &device)?, None);
+            let judged = pupil.judge(hidden, &pictures, &device);
             scores.add(&pupil, &pictures, judged, &device);
         }
         Ok(scores.metrics())
@@ -182,15 +187,14 @@ impl Scores {
 }
 
 impl Learner for ImageGptLearner {
-    fn step(&mut self, step: u64) -> Result<Metrics> {
+    fn step(&mut self, step: u64) -> Result<Step> {
         let rows = self.order.rows(step);
-        let (grads, mut metrics) = pass(&self.pupil, self.parts(step, &rows), &self.device)?;
+        let recompute = self.task.run.recompute.then(|| mix(self.task.run.seed, step));
+        let (grads, metrics) = pass(&self.pupil, self.parts(step, &rows), recompute, &self.device)?;
         let lr = self.schedule.at(step, self.task.run.steps);
-        let (pupil, norm) = self.optimizer.step(lr, self.pupil.clone(), grads);
+        let (pupil, step) = self.optimizer.learn(lr, self.pupil.clone(), grads, metrics);
         self.pupil = pupil;
-        metrics.push("grad_norm", norm);
-        metrics.push("lr", lr);
-        Ok(metrics)
+        Ok(step)
     }
 
     fn validate(&mut self) -> Result<Metrics> {
@@ -208,12 +212,12 @@ impl Learner for ImageGptLearner {
         save_grid(&pictures, columns, &dir.join(sample_name(step, "")))
     }
 
-    fn save(&self, dir: &Path) -> Result<()> {
-        save_module(&self.pupil.model, &dir.join(WEIGHTS))?;
+    fn snapshot(&self) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::new().module(WEIGHTS, &self.pupil.model);
         if let Some(classifier) = &self.pupil.classifier {
-            save_module(classifier, &dir.join(CLASSIFIER))?;
+            snapshot = snapshot.module(CLASSIFIER, classifier);
         }
-        self.optimizer.save(&dir.join("optimizer.safetensors"))
+        Ok(self.optimizer.snapshot(snapshot, OPTIMIZER))
     }
 
     fn load(&mut self, dir: &Path) -> Result<()> {
@@ -221,7 +225,7 @@ impl Learner for ImageGptLearner {
         if let Some(classifier) = self.pupil.classifier.take() {
             self.pupil.classifier = Some(load_module(classifier, &dir.join(CLASSIFIER))?);
         }
-        self.optimizer.load(&dir.join("optimizer.safetensors"), &self.device)
+        self.optimizer.load(&dir.join(OPTIMIZER), &self.device)
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
@@ -234,38 +238,59 @@ impl Learner for ImageGptLearner {
     }
 
     fn facts(&self) -> Facts {
-        let parameters = self.pupil.num_params();
+        let pixels = self.train.meta().codes_per_image();
+        let cost = self.pupil.model.gpt.config().cost(Lengths { image: pixels, ..Lengths::default() });
+        Facts {
+            parameters: self.pupil.num_params(),
+            items_per_step: (self.task.data.batch_size * pixels) as u64,
+            items: "pixels",
+            flops_per_step: self.task.data.batch_size as f64 * cost.step(),
+            steps_per_epoch: self.order.steps_per_epoch(),
+            memory: self.memory(&cost),
+            fingerprint: self.train.fingerprint().to_owned(),
+            notes: self.notes(),
+        }
+    }
+}
+
+impl ImageGptLearner {
+    /// What a run holds: as many parts as are computed side by side.
+    fn memory(&self, cost: &Cost) -> Memory {
+        let data = &self.task.data;
+        let side_by_side = width(data.parts, part::side_by_side(&self.pupil)) as u64;
+        let rows = data.batch_size.div_ceil(data.parts) as u64;
+        let kept = cost.kept(self.pupil.model.gpt.config().layers, self.task.run.recompute);
+        let weights = self.pupil.num_params() as u64;
+        Memory {
+            data: self.train.bytes() + self.held_out.as_ref().map_or(0, Tokens::bytes),
+            weights: Memory::floats(weights),
+            average: 0,
+            optimizer: Memory::floats(2 * weights),
+            gradients: Memory::floats(side_by_side * weights),
+            activations: Memory::floats(side_by_side * rows * kept),
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
         let mut notes = vec![format!("{} training pictures", self.train.len())];
         if let Some(known) = &self.classes {
             notes.push(format!("{} classes: {}", known.classes.len(), known.classes.names().join(", ")));
         }
-        if let Some(held_out) = &self.held_out {
-            notes.push(format!("{} held-out pictures", held_out.len()));
-            let frequency = code_frequency_loss(&self.train, held_out, self.task.model.colours);
-            notes.push(format!(
-                "baseline, held out, nats per pixel: {frequency:.3} by how often each colour occurs"
-            ));
-            let tables = [
-                (Context::Before, "after the pixel before"),
-                (Context::BeforeAndAbove, "after the pixels before and above"),
-            ];
-            for (context, words) in tables {
-                let loss = baseline(context, &self.train, held_out);
-                notes.extend(loss.map(|loss| {
-                    format!("baseline, held out, nats per pixel: {loss:.3} by how often it occurs {words}")
-                }));
-            }
+        let Some(held_out) = &self.held_out else { return notes };
+        notes.push(format!("{} held-out pictures", held_out.len()));
+        let baseline_words = |loss: f64, how: &str| {
+            format!("baseline, held out, nats per pixel: {loss:.3} by how often {how}")
+        };
+        let frequency = code_frequency_loss(&self.train, held_out, self.task.model.colours);
+        notes.push(baseline_words(frequency, "each colour occurs"));
+        let tables = [
+            (Context::Before, "it occurs after the pixel before"),
+            (Context::BeforeAndAbove, "it occurs after the pixels before and above"),
+        ];
+        for (context, how) in tables {
+            notes.extend(baseline(context, &self.train, held_out).map(|loss| baseline_words(loss, how)));
         }
-        Facts {
-            parameters,
-            items_per_step: (self.task.data.batch_size * self.train.meta().codes_per_image()) as u64,
-            items: "pixels",
-            steps_per_epoch: self.order.steps_per_epoch(),
-            // f32 weights, gradients and two moments.
-            state_bytes: 16 * parameters as u64,
-            fingerprint: self.train.fingerprint().to_owned(),
-            notes,
-        }
+        notes
     }
 }
 

@@ -1,69 +1,85 @@
-//! A step in parts: each part of the batch has a graph and gradients of its own, so the parts are computed side by side.
-//! The gradients are added in the order of the parts, so the result depends on how many there are and not on the cores.
+//! The pictures of a step, a part at a time: their losses and gradients.
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use rayon::prelude::*;
 
 use super::pupil::{Judged, Pictures, Pupil};
 use crate::Result;
-use crate::run::Metrics;
+use crate::device::mix;
+use crate::run::{Metrics, in_parts};
 
-/// What one part contributes.
-struct Passed {
-    grads: GradientsParams,
+/// What one part says.
+struct Said {
     rows: f64,
     /// Total, of the pixels, of the classes.
     losses: [Option<f64>; 3],
 }
 
-/// Names of [`Passed::losses`].
+/// Names of [`Said::losses`].
 const NAMES: [&str; 3] = ["loss", "pixel", "class"];
 
-/// The gradients of the mean loss over all pictures, and the losses.
+/// The gradients of the mean loss over all pictures, and the losses. With a seed for dropout the layers are computed anew
+/// on the way back.
 ///
 /// # Errors
 /// A picture that does not fit the model.
 pub(super) fn pass(
     pupil: &Pupil,
     parts: Vec<Pictures<'_>>,
+    recompute: Option<u64>,
     device: &Device,
 ) -> Result<(GradientsParams, Metrics)> {
     let all: f64 = parts.iter().map(|part| part.codes.len() as f64).sum();
-    let jobs: Vec<_> = parts.into_iter().map(|part| (part, pupil.clone())).collect();
-    let job = |(part, pupil): (Pictures<'_>, Pupil)| one(pupil, &part, all, device);
-    // Dropout draws from the device's one generator, so its order must be fixed.
-    let passed = if pupil.model.config().dropout > 0.0 {
-        jobs.into_iter().map(job).collect::<Result<Vec<_>>>()?
-    } else {
-        jobs.into_par_iter().map(job).collect::<Result<Vec<_>>>()?
+    let parts: Vec<_> = (0..).zip(parts).collect();
+    let job = |(index, part): (u64, Pictures<'_>), pupil| {
+        one(pupil, &part, all, recompute.map(|seed| mix(seed, index)), device)
     };
+    let (grads, said) = in_parts(pupil, parts, side_by_side(pupil), job)?;
     let mut metrics = Metrics::new();
     for (i, name) in NAMES.into_iter().enumerate() {
-        let parts = passed.iter().filter_map(|part| Some(part.rows * part.losses[i]?));
+        let parts = said.iter().filter_map(|part| Some(part.rows * part.losses[i]?));
         metrics.extend([parts.reduce(|a, b| a + b).map(|sum| (name, sum / all))]);
     }
-    let mut sum = GradientsAccumulator::new();
-    passed.into_iter().for_each(|part| sum.accumulate(pupil, part.grads));
-    Ok((sum.grads(), metrics))
+    Ok((grads, metrics))
+}
+
+/// Whether parts may be computed side by side: dropout draws from the device's one generator, in a fixed order.
+pub(super) fn side_by_side(pupil: &Pupil) -> bool {
+    pupil.model.config().dropout == 0.0
 }
 
 /// One part, on a copy of the model whose graph no other part touches.
-fn one(pupil: Pupil, part: &Pictures<'_>, all: f64, device: &Device) -> Result<Passed> {
+fn one(
+    pupil: Pupil,
+    part: &Pictures<'_>,
+    all: f64,
+    recompute: Option<u64>,
+    device: &Device,
+) -> Result<(GradientsParams, Said)> {
     let pupil = pupil.fork(device);
-    let judged: Judged = pupil.judge(part, device)?;
-    let pixel = judged.pixel_loss();
-    let class = judged.class.map(|(class, _)| class.mean());
-    // The joint loss of fine-tuning: both count the same.
-    let total = match &class {
-        Some(class) => pixel.clone() + class.clone(),
-        None => pixel.clone(),
-    };
-    let losses = [Some(scalar(total.clone())), Some(scalar(pixel)), class.map(scalar)];
     let rows = part.codes.len() as f64;
-    let grads = GradientsParams::from_grads((total * (rows / all)).backward(), &pupil);
-    Ok(Passed { grads, rows, losses })
+    let loss = |hidden: Tensor<3>| {
+        let judged: Judged = pupil.judge(hidden, part, device);
+        let pixel = judged.pixel_loss();
+        let class = judged.class.map(|(class, _)| class.mean());
+        // The joint loss of fine-tuning: both count the same.
+        let total = match &class {
+            Some(class) => pixel.clone() + class.clone(),
+            None => pixel.clone(),
+        };
+        let losses = [Some(scalar(total.clone())), Some(scalar(pixel)), class.map(scalar)];
+        (total * (rows / all), losses)
+    };
+    let (x, gpt) = (pupil.embed(part, device)?, &pupil.model.gpt);
+    let (grads, losses) = match recompute {
+        Some(seed) => gpt.backward_by_layers(&pupil, x, seed, loss),
+        None => {
+            let (total, losses) = loss(gpt.forward(x, None));
+            (GradientsParams::from_grads(total.backward(), &pupil), losses)
+        }
+    };
+    Ok((grads, Said { rows, losses }))
 }
 
 /// A number that lies on a device.
@@ -77,7 +93,12 @@ mod tests {
     use crate::image_gpt::tests::tiny;
     use crate::rudolph::tests::{Flat, fill};
 
-    fn run(pupil: &Pupil, codes: &[Vec<u16>], masked: bool, each: usize) -> (Vec<f32>, Metrics) {
+    fn run(
+        pupil: &Pupil,
+        codes: &[Vec<u16>],
+        masked: bool,
+        (each, recompute): (usize, Option<u64>),
+    ) -> (Vec<f32>, Metrics) {
         let device = Device::flex().autodiff();
         let parts = codes.chunks(each).map(|codes| Pictures {
             codes: codes.iter().map(Vec::as_slice).collect(),
@@ -90,7 +111,7 @@ mod tests {
             }),
             classes: Some(codes.iter().map(|codes| usize::from(codes[0]) % 3).collect()),
         });
-        let (grads, metrics) = pass(pupil, parts.collect(), &device).unwrap();
+        let (grads, metrics) = pass(pupil, parts.collect(), recompute, &device).unwrap();
         let mut flat = Flat(grads, Vec::new());
         pupil.visit(&mut flat);
         (flat.1, metrics)
@@ -104,14 +125,19 @@ mod tests {
             let config = crate::image_gpt::ImageGptConfig { bidirectional, ..tiny() };
             let pupil = Pupil::new(fill(config.init(&device)), Some(3), &device);
             let pupil = pupil.fork(&device).train();
-            let (whole, halves) =
-                (run(&pupil, &codes, bidirectional, 5), run(&pupil, &codes, bidirectional, 3));
+            let (whole, halves) = (
+                run(&pupil, &codes, bidirectional, (5, None)),
+                run(&pupil, &codes, bidirectional, (3, None)),
+            );
             let apart = whole.0.iter().zip(&halves.0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(apart < 1e-5 && whole.0.iter().any(|g| g.abs() > 1e-3), "{apart}");
             assert!((whole.1.get("loss").unwrap() - halves.1.get("loss").unwrap()).abs() < 1e-5);
             // A classifier of zeros knows nothing: ln 3.
             assert!((whole.1.get("class").unwrap() - 3f64.ln()).abs() < 1e-5);
-            assert_eq!(halves.0, run(&pupil, &codes, bidirectional, 3).0, "bit for bit");
+            assert_eq!(halves.0, run(&pupil, &codes, bidirectional, (3, None)).0, "bit for bit");
+            let anew = run(&pupil, &codes, bidirectional, (5, Some(1)));
+            let apart = whole.0.iter().zip(&anew.0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart < 1e-6 && whole.1 == anew.1, "computed anew: {apart}");
         }
     }
 }

@@ -63,14 +63,19 @@ impl Pupil {
         Self { model, classifier }
     }
 
-    /// Losses of pictures, pixel by pixel and class by class.
+    /// What enters the first layer: `[b, n, d]`.
     ///
     /// # Errors
     /// A picture that does not fit the model.
-    pub(super) fn judge(&self, pictures: &Pictures, device: &Device) -> Result<Judged> {
+    pub(super) fn embed(&self, pictures: &Pictures, device: &Device) -> Result<Tensor<3>> {
         let batch = self.model.config().batch(&pictures.codes, device)?;
         let seen = pictures.seen.as_ref().map(|seen| mask::tensor(seen, device));
-        let hidden = self.model.hidden(&batch, seen.clone());
+        Ok(self.model.embed(&batch, seen))
+    }
+
+    /// Losses of pictures, pixel by pixel and class by class, from the last layer's output.
+    pub(super) fn judge(&self, hidden: Tensor<3>, pictures: &Pictures, device: &Device) -> Judged {
+        let seen = pictures.seen.as_ref().map(|seen| mask::tensor(seen, device));
         let gpt = &self.model.gpt;
         let [b, n, d] = hidden.dims();
         let (weight, bias) = gpt.head(gpt.columns(Vocabulary::Image));
@@ -89,7 +94,7 @@ impl Pupil {
             let logits = pooled.clone().matmul(weight.clone());
             (linear_cross_entropy(pooled, weight, None, numbers(classes, device)), logits)
         });
-        Ok(Judged { pixels, counts, hidden, class })
+        Judged { pixels, counts, hidden, class }
     }
 }
 

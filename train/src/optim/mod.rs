@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use muon::MuonConfig;
 
 use crate::run::tensors::{self, Lazy, Stored};
+use crate::run::{Metrics, Snapshot, Step};
 use crate::{Error, Result, device};
 use adamw::{Moments, Scales};
 
@@ -87,15 +88,35 @@ impl Optimizer {
         Self { config, steps: 0, states: BTreeMap::new() }
     }
 
+    /// One step of training on these gradients: `metrics` are the losses that they belong to, the gradients' norm and the
+    /// rate join them. Where any of these is not finite the module stays as it was, and the first bad gradient is named.
+    pub fn learn<M: Module>(
+        &mut self,
+        lr: f64,
+        module: M,
+        mut grads: GradientsParams,
+        metrics: Metrics,
+    ) -> (M, Step) {
+        let norm = norm_of(&module, &mut grads);
+        let metrics = metrics.with("grad_norm", norm).with("lr", lr);
+        if metrics.not_finite().is_some() {
+            let bad = first_bad(&module, &mut grads);
+            return (module, Step { metrics, bad, ..Step::default() });
+        }
+        (self.apply(lr, norm, module, grads), metrics.into())
+    }
+
     /// Updates every parameter that has a gradient and returns the module with the norm of all gradients before
     /// clipping. A norm that is not finite leaves the module and the state as they were: the caller decides.
     pub fn step<M: Module>(&mut self, lr: f64, module: M, mut grads: GradientsParams) -> (M, f64) {
-        let mut sum = SquareSum { grads: &mut grads, host: 0.0, device: None };
-        module.visit(&mut sum);
-        let norm = sum.norm();
+        let norm = norm_of(&module, &mut grads);
         if !norm.is_finite() {
             return (module, norm);
         }
+        (self.apply(lr, norm, module, grads), norm)
+    }
+
+    fn apply<M: Module>(&mut self, lr: f64, norm: f64, module: M, grads: GradientsParams) -> M {
         self.steps += 1;
         let mut update = Update {
             path: Vec::new(),
@@ -105,7 +126,7 @@ impl Optimizer {
             scales: self.scales(lr, norm),
             states: &mut self.states,
         };
-        (module.map(&mut update), norm)
+        module.map(&mut update)
     }
 
     fn scales(&self, lr: f64, norm: f64) -> Scales {
@@ -124,12 +145,10 @@ impl Optimizer {
         }
     }
 
-    /// Writes the state as f32, by the parameters' paths: `PATH.first` and `PATH.second` for AdamW, `PATH.velocity` for
+    /// Adds the state as f32, by the parameters' paths: `PATH.first` and `PATH.second` for AdamW, `PATH.velocity` for
     /// Muon; the step count as metadata.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    #[must_use]
+    pub fn snapshot(&self, snapshot: Snapshot, name: &'static str) -> Snapshot {
         let parts = |(name, state): (&String, &State)| match state {
             State::AdamW(moments) => vec![
                 (format!("{name}.first"), Lazy::new(moments.first.clone())),
@@ -137,10 +156,10 @@ impl Optimizer {
             ],
             State::Muon(velocity) => vec![(format!("{name}.velocity"), Lazy::new(velocity.clone()))],
         };
-        tensors::write(path, self.states.iter().flat_map(parts).collect(), Some(self.steps))
+        snapshot.tensors(name, self.states.iter().flat_map(parts).collect(), Some(self.steps))
     }
 
-    /// Reads a state that [`Optimizer::save`] wrote to `device`.
+    /// Reads a state that [`Optimizer::snapshot`] held to `device`.
     ///
     /// # Errors
     /// The file is missing, truncated or not such a state.
@@ -163,6 +182,43 @@ impl Optimizer {
         self.states = states;
         self.steps = tensors::stored_step(path, &bytes)?;
         Ok(())
+    }
+}
+
+/// The norm of all gradients of a module together.
+pub(crate) fn norm_of<M: Module>(module: &M, grads: &mut GradientsParams) -> f64 {
+    let mut sum = SquareSum { grads, host: 0.0, device: None };
+    module.visit(&mut sum);
+    sum.norm()
+}
+
+/// The path of the first parameter whose gradient is not finite.
+pub(crate) fn first_bad<M: Module>(module: &M, grads: &mut GradientsParams) -> Option<String> {
+    let mut search = FirstBad { grads, path: Vec::new(), found: None };
+    module.visit(&mut search);
+    search.found
+}
+
+struct FirstBad<'a> {
+    grads: &'a mut GradientsParams,
+    path: Vec<String>,
+    found: Option<String>,
+}
+
+impl ModuleVisitor for FirstBad<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(grad) = self.grads.get::<D>(param.id).filter(|_| self.found.is_none()) else { return };
+        if !grad.abs().sum().into_scalar::<f32>().is_finite() {
+            self.found = Some(self.path.join("."));
+        }
     }
 }
 
@@ -477,6 +533,12 @@ mod tests {
         assert_eq!(layer, same_layer);
     }
 
+    fn save(optim: &Optimizer, path: &Path) {
+        let name = "optimizer.safetensors";
+        optim.snapshot(Snapshot::new(), name).write(path.parent().unwrap()).unwrap();
+        assert_eq!(path.file_name().unwrap(), name);
+    }
+
     #[test]
     fn a_saved_state_continues_bit_for_bit() {
         let device = Device::flex().autodiff();
@@ -484,7 +546,7 @@ mod tests {
         let path = dir.path().join("optimizer.safetensors");
         let mut straight = Optimizer::new(muon());
         let half = train(&mut straight, net(&device), 3, &device);
-        straight.save(&path).unwrap();
+        save(&straight, &path);
         let mut resumed = Optimizer::new(muon());
         resumed.load(&path, &device).unwrap();
         let a = train(&mut straight, half.clone(), 3, &device);
@@ -500,7 +562,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let mut optim = Optimizer::new(OptimConfig::default());
         train(&mut optim, net(&device), 1, &device);
-        optim.save(&path).unwrap();
+        save(&optim, &path);
         let bytes = std::fs::read(&path).unwrap();
         pipeline::atomic::write(&path, &bytes[..bytes.len() - 7]).unwrap();
         let error = Optimizer::new(OptimConfig::default()).load(&path, &device).unwrap_err();
@@ -518,9 +580,14 @@ mod tests {
             Tensor::<2>::full([4, 3], f32::NAN, &device.clone().without_autodiff()),
         );
         let mut optim = Optimizer::new(OptimConfig::default());
-        let (net, norm) = optim.step(1e-2, net, grads);
-        assert!(norm.is_nan());
+        let (net, step) = optim.learn(1e-2, net, grads, Metrics::new().with("loss", 1.0));
+        assert!(step.metrics.get("grad_norm").unwrap().is_nan());
+        assert_eq!(step.bad.as_deref(), Some("layer.weight"));
         assert_eq!(net.layer.weight.val().into_data(), before);
         assert_eq!(optim.steps, 0);
+        let (net, step) =
+            optim.learn(1e-2, net, GradientsParams::new(), Metrics::new().with("loss", f64::NAN));
+        assert_eq!((step.bad, optim.steps), (None, 0), "a loss alone is reason enough");
+        assert_eq!(net.layer.weight.val().into_data(), before);
     }
 }

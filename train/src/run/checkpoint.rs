@@ -1,8 +1,9 @@
-//! `checkpoints/step-*/`: written whole or not at all; the newest few and the best one stay.
+//! `checkpoints/step-*/`: written whole or not at all, in the background; the newest few, the best one and every M-th stay.
 
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
-use super::{Facts, Folder, Learner, State, folder};
+use super::{Facts, Folder, Learner, Retention, Snapshot, State, folder};
 use crate::{Error, Result};
 
 const STATE: &str = "state.toml";
@@ -12,6 +13,9 @@ const STATE: &str = "state.toml";
 pub struct Checkpoints<'a> {
     folder: &'a Folder,
     dir: PathBuf,
+    retention: Retention,
+    /// The one that is being written.
+    writing: Option<JoinHandle<Result<PathBuf>>>,
 }
 
 impl<'a> Checkpoints<'a> {
@@ -19,22 +23,14 @@ impl<'a> Checkpoints<'a> {
     ///
     /// # Errors
     /// The folder cannot be made or read.
-    pub fn open(folder: &'a Folder) -> Result<Self> {
+    pub fn open(folder: &'a Folder, retention: Retention) -> Result<Self> {
         let dir = folder.checkpoints();
         std::fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
         folder::sweep(&dir)?;
-        Ok(Self { folder, dir })
+        Ok(Self { folder, dir, retention, writing: None })
     }
 
-    /// Steps and folders, oldest first.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn list(&self) -> Result<Vec<(u64, PathBuf)>> {
-        Self::list_in(&self.dir)
-    }
-
-    /// The same for a folder that another process may be training in; a missing one has no checkpoints.
+    /// Steps and folders, oldest first, of a folder that another process may be training in; a missing one has none.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -57,7 +53,7 @@ impl<'a> Checkpoints<'a> {
     /// # Errors
     /// The checkpoint cannot be read, or the run began with other data.
     pub fn restore<L: Learner>(&self, learner: &mut L, facts: &Facts) -> Result<State> {
-        let Some((_, path)) = self.list()?.pop() else {
+        let Some((_, path)) = Self::list_in(&self.dir)?.pop() else {
             return Ok(State { fingerprint: facts.fingerprint.clone(), ..State::default() });
         };
         let state = read_state(&path)?;
@@ -74,25 +70,59 @@ impl<'a> Checkpoints<'a> {
         Ok(state)
     }
 
-    /// Writes a checkpoint and removes those that need not stay. Nothing is written where this step has one already.
+    /// Begins to write a checkpoint of this moment, once the one before is written. Nothing is written where this step
+    /// has one already.
     ///
     /// # Errors
-    /// The disk is full or cannot be written; earlier checkpoints stay.
-    pub fn keep<L: Learner>(&self, learner: &L, state: &State, keep: usize) -> Result<PathBuf> {
+    /// The checkpoint before could not be written: the disk is full. Earlier ones stay.
+    pub fn keep<L: Learner>(&mut self, learner: &L, state: &State) -> Result<()> {
+        self.wait()?;
         let path = self.dir.join(format!("step-{:07}", state.step));
         if path.exists() {
-            return Ok(path);
+            return Ok(());
         }
-        self.folder.publish(&path, |dir| {
-            learner.save(dir)?;
-            let text = toml::to_string(state).map_err(|error| Error::weights(dir, error))?;
-            Ok(pipeline::atomic::write(dir.join(STATE), text)?)
-        })?;
-        for (_, path) in expendable(self.list()?, keep, |path| read_state(path).ok()?.validation) {
-            self.folder.remove(&path)?;
-        }
-        Ok(path)
+        let state = toml::to_string(state).map_err(|error| Error::weights(&path, error))?;
+        let snapshot = learner.snapshot()?.text(STATE, state);
+        let (dir, retention) = (self.dir.clone(), self.retention.clone());
+        self.writing = Some(std::thread::spawn(move || write(snapshot, path, &dir, &retention)));
+        Ok(())
     }
+
+    /// The checkpoint that was being written, once it is there.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn written(&mut self) -> Result<Option<PathBuf>> {
+        if self.writing.as_ref().is_some_and(JoinHandle::is_finished) { self.wait() } else { Ok(None) }
+    }
+
+    /// Waits for the checkpoint that is being written.
+    ///
+    /// # Errors
+    /// As for [`Self::written`].
+    pub fn wait(&mut self) -> Result<Option<PathBuf>> {
+        let Some(thread) = self.writing.take() else { return Ok(None) };
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
+    }
+}
+
+/// A run that ends with an error still finishes the checkpoint that it began.
+impl Drop for Checkpoints<'_> {
+    fn drop(&mut self) {
+        if let Some(thread) = self.writing.take() {
+            // The error that ends the run is the one to tell.
+            drop(thread.join());
+        }
+    }
+}
+
+fn write(snapshot: Snapshot, path: PathBuf, dir: &Path, retention: &Retention) -> Result<PathBuf> {
+    folder::publish(&path, |dir| snapshot.write(dir))?;
+    let all = Checkpoints::list_in(dir)?;
+    for (_, path) in expendable(all, retention, |path| read_state(path).ok()?.validation) {
+        folder::remove(&path)?;
+    }
+    Ok(path)
 }
 
 fn read_state(checkpoint: &Path) -> Result<State> {
@@ -101,40 +131,60 @@ fn read_state(checkpoint: &Path) -> Result<State> {
     toml::from_str(&text).map_err(|error| Error::weights(&path, error.message()))
 }
 
-/// All but the newest `keep` and the one with the lowest held-out loss (of equals the newest).
+/// All but the newest, the best by the held-out metric (of equals the newest) and every M-th.
 fn expendable(
     mut all: Vec<(u64, PathBuf)>,
-    keep: usize,
-    loss: impl Fn(&Path) -> Option<f64>,
+    retention: &Retention,
+    metric: impl Fn(&Path) -> Option<f64>,
 ) -> Vec<(u64, PathBuf)> {
+    let better = |a: f64, b: f64| if retention.best.highest { a >= b } else { a <= b };
     let best = all
         .iter()
-        .filter_map(|(step, path)| Some((*step, loss(path)?)))
-        .reduce(|best, next| if next.1 <= best.1 { next } else { best });
-    all.truncate(all.len().saturating_sub(keep));
+        .filter_map(|(step, path)| Some((*step, metric(path)?)))
+        .reduce(|best, next| if better(next.1, best.1) { next } else { best });
+    all.truncate(all.len().saturating_sub(retention.newest));
     all.retain(|(step, _)| best.is_none_or(|(best, _)| best != *step));
+    all.retain(|(step, _)| retention.every == 0 || !step.is_multiple_of(retention.every));
     all
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Best;
     use super::*;
 
-    fn steps(losses: &[(u64, Option<f64>)], keep: usize) -> Vec<u64> {
-        let all = losses.iter().map(|(step, _)| (*step, step.to_string().into())).collect();
-        let loss = |path: &Path| losses.iter().find(|(step, _)| Path::new(&step.to_string()) == path)?.1;
-        expendable(all, keep, loss).into_iter().map(|(step, _)| step).collect()
+    fn steps(metrics: &[(u64, Option<f64>)], retention: &Retention) -> Vec<u64> {
+        let all = metrics.iter().map(|(step, _)| (*step, step.to_string().into())).collect();
+        let metric = |path: &Path| metrics.iter().find(|(step, _)| Path::new(&step.to_string()) == path)?.1;
+        expendable(all, retention, metric).into_iter().map(|(step, _)| step).collect()
     }
+
+    fn newest(newest: usize) -> Retention {
+        Retention { newest, every: 0, best: Best::default() }
+    }
+
+    const METRICS: [(u64, Option<f64>); 5] =
+        [(1, Some(3.0)), (2, Some(1.0)), (3, None), (4, Some(2.0)), (5, Some(2.5))];
 
     #[test]
     fn the_newest_and_the_best_stay() {
-        let losses = [(1, Some(3.0)), (2, Some(1.0)), (3, None), (4, Some(2.0)), (5, Some(2.5))];
-        assert_eq!(steps(&losses, 2), [1, 3]);
-        assert_eq!(steps(&losses, 9), [0; 0]);
+        assert_eq!(steps(&METRICS, &newest(2)), [1, 3]);
+        assert_eq!(steps(&METRICS, &newest(9)), [0; 0]);
+    }
+
+    #[test]
+    fn the_best_may_be_the_highest() {
+        let best = Best { highest: true, ..Best::default() };
+        assert_eq!(steps(&METRICS, &Retention { best, ..newest(2) }), [2, 3]);
+    }
+
+    #[test]
+    fn every_so_manieth_stays() {
+        assert_eq!(steps(&METRICS, &Retention { every: 3, ..newest(1) }), [1, 4]);
     }
 
     #[test]
     fn without_validation_only_the_newest_stay() {
-        assert_eq!(steps(&[(1, None), (2, None), (3, None)], 1), [1, 2]);
+        assert_eq!(steps(&[(1, None), (2, None), (3, None)], &newest(1)), [1, 2]);
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Metrics;
 use crate::{Error, Result};
 
 /// Where a run writes, how long it is and what it does now and then. An interval of 0 means never.
@@ -26,8 +27,21 @@ pub struct RunConfig {
     pub checkpoint_every: u64,
     /// How many of the newest checkpoints stay, besides the best one.
     pub keep: usize,
+    /// Checkpoints at multiples of this many steps stay for good; 0 keeps none so.
+    pub keep_every: u64,
+    /// Steps in all whose loss or gradients may be NaN or infinite: they change nothing and are counted. At the next one
+    /// the run stops; with 0 at the first.
+    pub skip_nonfinite: u64,
+    /// The device's peak in 10¹² operations a second, for the model FLOPs utilisation; 0 measures it with a large matrix
+    /// product.
+    pub peak_tflops: f64,
+    /// Computes each layer once more on the way back instead of keeping what it needs there: less memory, a third more
+    /// time. For the transformers; with dropout it draws other numbers than without.
+    pub recompute: bool,
     /// `cpu`, `cuda:0` or `wgpu`.
     pub device: String,
+    /// Which checkpoint is the best one.
+    pub best: Best,
 }
 
 impl Default for RunConfig {
@@ -41,19 +55,69 @@ impl Default for RunConfig {
             sample_every: 500,
             checkpoint_every: 500,
             keep: 2,
+            keep_every: 0,
+            skip_nonfinite: 0,
+            peak_tflops: 0.0,
+            recompute: false,
             device: "cpu".into(),
+            best: Best::default(),
         }
     }
 }
 
+/// The held-out metric that chooses the best checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Best {
+    /// Its name in the lines of `metrics.jsonl` of type `valid`.
+    pub metric: String,
+    /// Whether more is better.
+    pub highest: bool,
+}
+
+impl Best {
+    /// Its value among held-out metrics.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub(super) fn of(&self, metrics: &Metrics) -> Result<f64> {
+        metrics.get(&self.metric).ok_or_else(|| {
+            let known: Vec<_> = metrics.iter().map(|(name, _)| name).collect();
+            let why = format!("run.best.metric: no held-out metric `{}`", self.metric);
+            Error::config(why).with_hint(format!("there are {}", known.join(", ")))
+        })
+    }
+}
+
+impl Default for Best {
+    fn default() -> Self {
+        Self { metric: "loss".into(), highest: false }
+    }
+}
+
+/// Which checkpoints stay.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// How many of the newest.
+    pub newest: usize,
+    /// Those at multiples of this many steps; 0 for none.
+    pub every: u64,
+    /// And the best by this.
+    pub best: Best,
+}
+
 /// Keys that may differ between the two halves of a resumed run, because they change no weight.
-pub(super) const FREE_KEYS: [&str; 7] = [
+pub(super) const FREE_KEYS: [&str; 11] = [
     "run.out",
     "run.log_every",
     "run.validate_every",
     "run.sample_every",
     "run.checkpoint_every",
     "run.keep",
+    "run.keep_every",
+    "run.best.metric",
+    "run.best.highest",
+    "run.peak_tflops",
     "run.device",
 ];
 
@@ -62,6 +126,12 @@ impl RunConfig {
     #[must_use]
     pub fn due(&self, every: u64, step: u64) -> bool {
         every > 0 && (step.is_multiple_of(every) || step == self.steps)
+    }
+
+    /// Which checkpoints stay.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention { newest: self.keep, every: self.keep_every, best: self.best.clone() }
     }
 
     /// Refuses what cannot be run.
@@ -91,6 +161,14 @@ mod tests {
         let due: Vec<_> = (1..=25).filter(|step| run.due(10, *step)).collect();
         assert_eq!(due, [10, 20, 25]);
         assert!((1..=25).all(|step| !run.due(0, step)));
+    }
+
+    #[test]
+    fn the_best_is_chosen_by_a_metric_that_there_is() {
+        let metrics = Metrics::new().with("loss", 2.0).with("accuracy", 0.5);
+        let best = |metric: &str| Best { metric: metric.into(), highest: true };
+        assert_eq!(best("accuracy").of(&metrics).unwrap(), 0.5);
+        assert_eq!(best("psnr").of(&metrics).unwrap_err().hint().unwrap(), "there are loss, accuracy");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use pipeline::cli::{Common, print};
 use pipeline::progress::{Progress, clock};
 
 use super::{Facts, Metrics};
-use crate::Result;
+use crate::error::first_bad;
+use crate::{Result, machine};
 
 /// Something that a watcher of [`super::Run::train`] may want to know.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,28 @@ pub enum Event<'a> {
     Stepped {
         /// Steps made.
         step: u64,
+    },
+    /// A step was not made, because its loss or a gradient was not finite.
+    Skipped {
+        /// Steps made.
+        step: u64,
+        /// The first metric that is not finite.
+        name: &'a str,
+        /// Its value.
+        value: f64,
+        /// The first parameter whose gradient is not finite.
+        bad: Option<&'a String>,
+    },
+    /// Enough steps are made to tell how long the rest will take.
+    Settled {
+        /// Steps made.
+        step: u64,
+        /// Steps per second of this process.
+        rate: f64,
+        /// Model FLOPs utilisation: the share of the device's peak that the model's own operations make up.
+        mfu: Option<f64>,
+        /// What is known about the run.
+        facts: &'a Facts,
     },
     /// A line was written to `metrics.jsonl`.
     Logged {
@@ -57,10 +80,8 @@ pub enum Event<'a> {
         /// Where they are.
         dir: &'a Path,
     },
-    /// A checkpoint was written.
+    /// A checkpoint is written.
     Kept {
-        /// Steps made.
-        step: u64,
         /// Its folder.
         path: &'a Path,
     },
@@ -128,8 +149,14 @@ impl Talk {
             Event::Sampled { step, dir } if self.common.verbose => {
                 self.say(&format!("step {step}  samples in {}", dir.display()));
             }
-            Event::Kept { step, path } if self.common.verbose => {
-                self.say(&format!("step {step}  checkpoint {}", path.display()));
+            Event::Kept { path } if self.common.verbose => {
+                self.say(&format!("checkpoint {}", path.display()));
+            }
+            Event::Skipped { step, name, value, bad } => {
+                self.say(&format!("step {step}  skipped: {name} is {value}{}", first_bad(bad)));
+            }
+            Event::Settled { step, rate, mfu, facts } => {
+                self.say(&settled(step, self.steps, rate, mfu, facts));
             }
             Event::Sampled { .. } | Event::Kept { .. } => {}
             Event::Interrupted { step } => {
@@ -177,13 +204,29 @@ fn describe(facts: &Facts, step: u64, steps: u64) -> Vec<String> {
             facts.steps_per_epoch,
             steps as f64 / facts.steps_per_epoch
         ),
-        format!("{} for weights, gradients and optimizer; activations come on top", bytes(facts.state_bytes)),
+        facts.memory.words(),
     ];
+    if facts.flops_per_step > 0.0 {
+        let per_item = facts.flops_per_step / facts.items_per_step.max(1) as f64;
+        let item = facts.items.trim_end_matches('s');
+        lines.insert(1, format!("{} operations per {item}, forth and back", short(per_item)));
+    }
     lines.extend(facts.notes.iter().cloned());
     if step > 0 {
         lines.push(format!("{step} of {steps} steps already done"));
     }
     lines
+}
+
+/// The line that tells how long it will take, and how well the device is used.
+fn settled(step: u64, steps: u64, rate: f64, mfu: Option<f64>, facts: &Facts) -> String {
+    let speed = format!("{} {}/s", short(rate * facts.items_per_step as f64), facts.items);
+    let left = clock((steps.saturating_sub(step) as f64 / rate) as u64);
+    let mfu = mfu.map_or_else(String::new, |share| format!(", MFU {:.0} %", share * 100.0));
+    let memory = machine::peak_memory();
+    let memory =
+        memory.map_or_else(String::new, |bytes| format!(", {} held at most", machine::in_words(bytes)));
+    format!("step {step}  {speed}{mfu}{memory}; {left} left")
 }
 
 /// The line of a step that is logged: its metrics, the speed, and the time that the steps left will take.
@@ -207,6 +250,7 @@ fn json(event: &Event) -> Option<String> {
         Event::Validated { step, metrics } => ("valid", step, metrics),
         Event::Finished { step, .. } | Event::NothingLeft { step, .. } => ("finished", step, &Metrics::new()),
         Event::Interrupted { step } => ("interrupted", step, &Metrics::new()),
+        Event::Skipped { step, .. } => ("skipped", step, &Metrics::new()),
         _ => return None,
     };
     let mut map = serde_json::Map::new();
@@ -227,22 +271,15 @@ fn short(value: f64) -> String {
     }
 }
 
-fn bytes(value: u64) -> String {
-    match value as f64 / f64::from(1 << 20) {
-        mib if mib >= 1024.0 => format!("{:.2} GiB", mib / 1024.0),
-        mib => format!("{mib:.1} MiB"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Memory;
     use super::*;
 
     #[test]
     fn numbers_are_short() {
         let shown = [0.0, 950.0, 12_345.0, 4_560_000.0, 1_310_000_000.0].map(short);
         assert_eq!(shown, ["0", "950", "12.3k", "4.56M", "1.31B"]);
-        assert_eq!([bytes(1 << 19), bytes(3 << 30)], ["0.5 MiB", "3.00 GiB"]);
     }
 
     #[test]
@@ -274,14 +311,21 @@ mod tests {
             items_per_step: 2304,
             items: "tokens",
             steps_per_epoch: 40.0,
-            state_bytes: 73_000_000,
+            flops_per_step: 2304.0 * 30e6,
+            memory: Memory {
+                weights: 18 << 20,
+                gradients: 18 << 20,
+                optimizer: 36 << 20,
+                ..Memory::default()
+            },
             notes: vec!["a note".into()],
             ..Facts::default()
         };
         insta::assert_snapshot!(describe(&facts, 100, 2000).join("\n"), @"
         4.56M parameters; 2304 tokens per step
+        30.00M operations per token, forth and back
         40.0 steps per epoch; 50.0 epochs in all
-        69.6 MiB for weights, gradients and optimizer; activations come on top
+        memory: about 136.0 MiB at most; weights 18.0 MiB, gradients 18.0 MiB, optimizer 36.0 MiB
         a note
         100 of 2000 steps already done
         ");

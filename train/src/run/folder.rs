@@ -112,35 +112,14 @@ impl Folder {
     /// # Errors
     /// What `fill` reports, or the disk; the hidden folder is removed.
     pub fn publish(&self, target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let hidden = beside(target, "tmp");
-        std::fs::create_dir_all(&hidden).map_err(Error::io(&hidden))?;
-        let done = fill(&hidden).and_then(|()| {
-            sync(&hidden)?;
-            if target.exists() {
-                self.remove(target)?;
-            }
-            std::fs::rename(&hidden, target).map_err(Error::io(target))?;
-            target.parent().map_or(Ok(()), sync)
-        });
-        if done.is_err() {
-            // The reason for the failure matters more than what is left behind; the next start sweeps it.
-            drop(std::fs::remove_dir_all(&hidden));
-        }
-        done
-    }
-
-    /// Removes a folder at once for every reader: it is renamed before its files go.
-    pub(super) fn remove(&self, target: &Path) -> Result<()> {
-        let hidden = beside(target, "old");
-        std::fs::rename(target, &hidden).map_err(Error::io(target))?;
-        std::fs::remove_dir_all(&hidden).map_err(Error::io(&hidden))
+        publish(target, fill)
     }
 
     fn clear(&self) -> Result<()> {
         for name in [CHECKPOINTS, "model", "samples", "tensorboard"] {
             let dir = self.path.join(name);
             if dir.exists() {
-                self.remove(&dir)?;
+                remove(&dir)?;
             }
         }
         for name in ["metrics.jsonl", CONFIG] {
@@ -163,6 +142,32 @@ impl Folder {
             .collect::<Vec<_>>();
         if changes.is_empty() { Ok(()) } else { Err(Error::Changed { path: self.path.clone(), changes }) }
     }
+}
+
+/// See [`Folder::publish`].
+pub(super) fn publish(target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let hidden = beside(target, "tmp");
+    std::fs::create_dir_all(&hidden).map_err(Error::io(&hidden))?;
+    let done = fill(&hidden).and_then(|()| {
+        sync(&hidden)?;
+        if target.exists() {
+            remove(target)?;
+        }
+        std::fs::rename(&hidden, target).map_err(Error::io(target))?;
+        target.parent().map_or(Ok(()), sync)
+    });
+    if done.is_err() {
+        // The reason for the failure matters more than what is left behind; the next start sweeps it.
+        drop(std::fs::remove_dir_all(&hidden));
+    }
+    done
+}
+
+/// Removes a folder at once for every reader: it is renamed before its files go.
+pub(super) fn remove(target: &Path) -> Result<()> {
+    let hidden = beside(target, "old");
+    std::fs::rename(target, &hidden).map_err(Error::io(target))?;
+    std::fs::remove_dir_all(&hidden).map_err(Error::io(&hidden))
 }
 
 /// Removes what a killed process left half-done: hidden folders and files with our endings.

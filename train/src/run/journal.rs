@@ -43,12 +43,13 @@ impl Journal {
         kind: &str,
         state: &State,
         metrics: &Metrics,
-        extra: &[(&str, f64)],
+        extra: &[(String, f64)],
     ) -> Result<()> {
         let mut line = line(kind, state, metrics, extra);
         line.push('\n');
         self.file.write_all(line.as_bytes()).map_err(Error::io(&self.path))?;
-        for (name, value) in metrics.iter().chain(extra.iter().copied()) {
+        let extra = extra.iter().map(|(name, value)| (name.as_str(), *value));
+        for (name, value) in metrics.iter().chain(extra) {
             self.board.scalar(&format!("{kind}/{name}"), state.step, value)?;
         }
         Ok(())
@@ -84,13 +85,14 @@ impl Journal {
     }
 }
 
-fn line(kind: &str, state: &State, metrics: &Metrics, extra: &[(&str, f64)]) -> String {
+fn line(kind: &str, state: &State, metrics: &Metrics, extra: &[(String, f64)]) -> String {
     let mut map = Map::new();
     map.insert("type".into(), kind.into());
     map.insert("version".into(), 1.into());
     map.insert("step".into(), state.step.into());
     let seconds = [("seconds", (state.seconds * 1e3).round() / 1e3)];
-    for (name, value) in metrics.iter().chain(extra.iter().copied()).chain(seconds) {
+    let extra = extra.iter().map(|(name, value)| (name.as_str(), *value));
+    for (name, value) in metrics.iter().chain(extra).chain(seconds) {
         map.insert(name.into(), value.into());
     }
     Value::Object(map).to_string()
@@ -116,7 +118,8 @@ mod tests {
     #[test]
     fn a_line_reads_like_this() {
         let state = State { step: 20, seconds: 1.23456, ..State::default() };
-        let line = line("train", &state, &Metrics::new().with("loss", 0.5), &[("steps_per_second", 4.0)]);
+        let line =
+            line("train", &state, &Metrics::new().with("loss", 0.5), &[("steps_per_second".into(), 4.0)]);
         assert_eq!(
             line,
             r#"{"type":"train","version":1,"step":20,"loss":0.5,"steps_per_second":4.0,"seconds":1.235}"#

@@ -1,22 +1,23 @@
 //! What the loop asks of anything that can be trained.
 
 use std::path::Path;
+use std::time::Duration;
 
 use burn::tensor::Device;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::RunConfig;
+use super::{Memory, RunConfig, Snapshot};
 use crate::Result;
 
 /// A model with its data and optimizers. RuDOLPH has one optimizer, VQGAN two, hence no finer split.
 pub trait Learner {
     /// Makes the optimizer step number `step` (counted from 0). The batch and the learning rate depend on the seed and
-    /// on `step` alone.
+    /// on `step` alone. A step whose loss or gradient is not finite changes nothing.
     ///
     /// # Errors
     /// A batch cannot be made or the device fails.
-    fn step(&mut self, step: u64) -> Result<Metrics>;
+    fn step(&mut self, step: u64) -> Result<Step>;
 
     /// Losses on held-out data, with the same random numbers each time; none without such data. The one named `loss`
     /// chooses the best checkpoint.
@@ -31,13 +32,14 @@ pub trait Learner {
     /// A picture cannot be made or written.
     fn sample(&mut self, dir: &Path, step: u64) -> Result<()>;
 
-    /// Writes weights and optimizer state into `dir`, exactly: [`Learner::load`] must restore every bit.
+    /// Weights and optimizer state of this moment, exactly: [`Learner::load`] must restore every bit. It is written
+    /// while the next steps are made.
     ///
     /// # Errors
-    /// A file cannot be written.
-    fn save(&self, dir: &Path) -> Result<()>;
+    /// A setting cannot be put into words.
+    fn snapshot(&self) -> Result<Snapshot>;
 
-    /// Restores what [`Learner::save`] wrote.
+    /// Restores what [`Learner::snapshot`] held.
     ///
     /// # Errors
     /// A file is missing, truncated or of another model.
@@ -95,14 +97,33 @@ pub struct Facts {
     pub items_per_step: u64,
     /// The name of these items, in the plural.
     pub items: &'static str,
+    /// Floating-point operations that the model asks for in one step, forward and backward; 0 where they are not counted.
+    pub flops_per_step: f64,
     /// Steps for one pass over the training rows.
     pub steps_per_epoch: f64,
-    /// Bytes for weights, gradients and optimizer; activations come on top.
-    pub state_bytes: u64,
+    /// What the run will hold.
+    pub memory: Memory,
     /// Hash of the data; a resumed run must find the same.
     pub fingerprint: String,
     /// More lines for the reader, such as baselines.
     pub notes: Vec<String>,
+}
+
+/// What one step leaves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// Losses, gradient norm, learning rate.
+    pub metrics: Metrics,
+    /// How long the step waited for its batch.
+    pub waited: Duration,
+    /// The first parameter whose gradient is not finite, if the step was not made for that reason.
+    pub bad: Option<String>,
+}
+
+impl From<Metrics> for Step {
+    fn from(metrics: Metrics) -> Self {
+        Self { metrics, ..Self::default() }
+    }
 }
 
 /// Named numbers in a fixed order.
@@ -137,6 +158,12 @@ impl Metrics {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The first number that is NaN or infinite.
+    #[must_use]
+    pub fn not_finite(&self) -> Option<(&str, f64)> {
+        self.iter().find(|(_, value)| !value.is_finite())
     }
 
     /// Names and numbers in order.

@@ -12,8 +12,11 @@ pub struct State {
     pub step: u64,
     /// Seconds spent training, over all processes.
     pub seconds: f64,
-    /// The held-out loss, where this very step was validated.
+    /// The held-out metric that chooses the best checkpoint, where this very step was validated.
     pub validation: Option<f64>,
+    /// Steps that were not made because a loss or gradient was not finite.
+    #[serde(default)]
+    pub skipped: u64,
     /// Hash of the data that the run began with.
     pub fingerprint: String,
     /// Metrics since the last logged line.
@@ -71,7 +74,7 @@ mod tests {
         fn the_file_keeps_every_bit(sum in proptest::num::f64::NORMAL, seconds in 0.0..1e9) {
             let mut means = Means::default();
             means.add(&Metrics::new().with("loss", sum));
-            let state = State { step: 7, seconds, validation: Some(sum), fingerprint: "ab".into(), means };
+            let state = State { step: 7, seconds, validation: Some(sum), skipped: 2, fingerprint: "ab".into(), means };
             let text = toml::to_string(&state).unwrap();
             proptest::prop_assert_eq!(toml::from_str::<State>(&text).unwrap(), state);
         }

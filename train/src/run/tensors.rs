@@ -2,21 +2,20 @@
 //!
 //! Keys are the paths of a module's fields, so any module can be kept; published key names are for exported models.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use safetensors::SafeTensorError;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, SafeTensors};
 
+use crate::weights::{self, Entry};
 use crate::{Error, Result};
 
 /// A tensor that is read from its device only when its turn to be written comes.
 pub(crate) struct Lazy {
     shape: Vec<usize>,
-    read: Box<dyn Fn() -> TensorData>,
+    read: Box<dyn Fn() -> TensorData + Send>,
 }
 
 impl Lazy {
@@ -26,29 +25,12 @@ impl Lazy {
     }
 }
 
-impl View for Lazy {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned((self.read)().as_bytes().to_vec())
-    }
-
-    fn data_len(&self) -> usize {
-        self.shape.iter().product::<usize>() * size_of::<f32>()
-    }
-}
-
-/// Writes tensors and one number as metadata.
+/// Writes tensors and one number as metadata, one tensor at a time.
 pub(crate) fn write(path: &Path, tensors: Vec<(String, Lazy)>, step: Option<u64>) -> Result<()> {
-    let metadata = step.map(|step| HashMap::from([("step".to_owned(), step.to_string())]));
-    let bytes = safetensors::serialize(tensors, metadata).map_err(|error| Error::weights(path, error))?;
-    Ok(pipeline::atomic::write(path, bytes)?)
+    let step = step.map(|step| step.to_string());
+    let about: Vec<_> = step.iter().map(|step| ("step", step.as_str())).collect();
+    let entry = |(name, Lazy { shape, read }): (String, Lazy)| Entry::f32(name, shape, read);
+    weights::write(path, tensors.into_iter().map(entry).collect(), &about)
 }
 
 /// A file that [`write`] made, in memory.
@@ -97,9 +79,14 @@ fn damaged(path: &Path, error: &SafeTensorError) -> Error {
 /// # Errors
 /// The file cannot be written.
 pub fn save_module<M: Module>(module: &M, path: &Path) -> Result<()> {
+    write(path, collect(module), None)
+}
+
+/// Every float parameter of a module, by its path.
+pub(super) fn collect<M: Module>(module: &M) -> Vec<(String, Lazy)> {
     let mut collect = Collect { path: Vec::new(), tensors: Vec::new() };
     module.visit(&mut collect);
-    write(path, collect.tensors, None)
+    collect.tensors
 }
 
 /// Replaces every float parameter of a module by what [`save_module`] wrote.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::mix::{Practice, TaskKind, TaskMix};
 use super::{TextImage, TextImageConfig};
@@ -10,12 +10,12 @@ use crate::Result;
 use crate::dalle::{Dalle, DalleConfig};
 use crate::gpt::{Batch, GptConfig};
 use crate::model::{Model, ModelConfig};
-use crate::objective::{LossWeights, Losses, PositionLosses};
+use crate::objective::{LossWeights, Losses, PositionLosses, losses};
 use crate::run::Kind;
 
 impl TextImage for Dalle {
-    fn losses_of(&self, asked: &Batch, read: &Batch, weights: &LossWeights) -> Losses {
-        Self::losses_of(self, asked, read, weights)
+    fn losses_from(&self, hidden: Tensor<3>, asked: &Batch, weights: &LossWeights) -> Losses {
+        losses(&self.gpt, hidden, asked, self.config().loss_layout, weights)
     }
 
     fn position_losses(&self, batch: &Batch) -> PositionLosses {

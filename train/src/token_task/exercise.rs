@@ -9,7 +9,7 @@ use super::TextImageConfig;
 use super::distraction::Distraction;
 use super::mix::{Practice, Rows, TaskKind};
 use crate::data::{Order, Template, Tokens};
-use crate::gpt::{Batch, GptConfig, Start, frame, ids, padded};
+use crate::gpt::{Batch, GptConfig, Lengths, Start, frame, ids, padded};
 use crate::objective::LossWeights;
 use crate::{Error, Result};
 
@@ -113,6 +113,12 @@ impl Plan {
     /// Positions of one row.
     pub(super) fn positions(&self) -> usize {
         self.left.len + self.image + self.right.as_ref().map_or(0, |side| side.len)
+    }
+
+    /// Positions of one row by segment.
+    pub(super) fn lengths(&self) -> Lengths {
+        let right = self.right.as_ref().map_or(0, |side| side.len);
+        Lengths { left: self.left.len, image: self.image, right }
     }
 
     /// Which rows it takes, in words: `with an image and {caption}`.

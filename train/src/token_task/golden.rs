@@ -97,7 +97,7 @@ impl Golden {
             ..TokenTask::default()
         };
         let mut learner = task.learner(&Device::flex().autodiff()).unwrap();
-        let losses = [0, 1].map(|step| learner.step(step).unwrap().get("loss").unwrap());
+        let losses = [0, 1].map(|step| learner.step(step).unwrap().metrics.get("loss").unwrap());
         assert!((losses[0] - expected).abs() <= 1e-4 * (1.0 + expected), "{losses:?} {expected}");
         assert!(losses[1] < losses[0], "{losses:?}");
     }

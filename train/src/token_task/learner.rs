@@ -10,15 +10,22 @@ use tokenize::codec::Codec;
 
 use super::distraction::distract;
 use super::exercise::{Example, Exercise, batch};
-use super::part::{Part, pass};
+use super::part::{self, Part, pass};
 use super::scores::{Scores, spread};
 use super::{TextImage, TextImageConfig, TokenTask, cut};
-use crate::bundle::{Bundle, Sampling, Sources, save_settings};
+use crate::bundle::{Bundle, Sampling, Sources, settings_of};
 use crate::data::{Expected, Template, Texts, Tokens, code_frequency_loss};
 use crate::device::mix;
+use crate::draw::Draws;
 use crate::optim::Optimizer;
-use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_grid, save_module};
+use crate::run::{
+    Facts, Learner, Memory, Metrics, Snapshot, Step, load_module, sample_name, save_grid, width,
+};
 use crate::{Error, Result};
+
+/// Files of a checkpoint.
+const WEIGHTS: &str = "weights.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// Trains a model of texts and images.
 pub struct TokenLearner<C: TextImageConfig> {
@@ -126,15 +133,14 @@ impl<C: TextImageConfig> TokenLearner<C> {
 }
 
 impl<C: TextImageConfig> Learner for TokenLearner<C> {
-    fn step(&mut self, step: u64) -> Result<Metrics> {
+    fn step(&mut self, step: u64) -> Result<Step> {
         let (model, device) = (self.bundle.model.clone(), self.device.clone());
-        let (grads, mut metrics) = pass(&model, self.parts(step), &device);
+        let recompute = self.task.run.recompute.then(|| mix(self.task.run.seed, step));
+        let (grads, metrics) = pass(&model, self.parts(step), recompute, &device)?;
         let lr = self.task.schedule.at(step, self.task.run.steps);
-        let (model, norm) = self.optimizer.step(lr, model, grads);
+        let (model, step) = self.optimizer.learn(lr, model, grads, metrics);
         self.bundle.model = model;
-        metrics.push("grad_norm", norm);
-        metrics.push("lr", lr);
-        Ok(metrics)
+        Ok(step)
     }
 
     fn validate(&mut self) -> Result<Metrics> {
@@ -163,17 +169,18 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
         Ok(atomic::write(dir.join("prompts.txt"), self.prompts.join("\n") + "\n")?)
     }
 
-    fn save(&self, dir: &Path) -> Result<()> {
-        save_module(&self.bundle.model, &dir.join("weights.safetensors"))?;
+    fn snapshot(&self) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::new().module(WEIGHTS, &self.bundle.model);
         if let Some(bpe) = &self.bundle.bpe {
-            save_settings(bpe, dir)?;
+            let (name, text) = settings_of(bpe)?;
+            snapshot = snapshot.text(name, text);
         }
-        self.optimizer.save(&dir.join("optimizer.safetensors"))
+        Ok(self.optimizer.snapshot(snapshot, OPTIMIZER))
     }
 
     fn load(&mut self, dir: &Path) -> Result<()> {
-        self.bundle.model = load_module(self.bundle.model.clone(), &dir.join("weights.safetensors"))?;
-        self.optimizer.load(&dir.join("optimizer.safetensors"), &self.device)
+        self.bundle.model = load_module(self.bundle.model.clone(), &dir.join(WEIGHTS))?;
+        self.optimizer.load(&dir.join(OPTIMIZER), &self.device)
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
@@ -181,15 +188,53 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
     }
 
     fn facts(&self) -> Facts {
-        let parameters = self.bundle.model.num_params();
-        let batch = self.task.data.batch_size as f64;
-        let weight: f64 = self.task.tasks.0.values().map(|practice| practice.weight).sum();
-        let shares = self.task.tasks.0.values().map(|practice| practice.weight / weight);
-        let shared: Vec<_> = self.exercises.iter().zip(shares).collect();
+        let (shared, batch) = (self.shares(), self.task.data.batch_size as f64);
+        let core = self.bundle.model.gpt().config();
         let tokens: f64 = shared.iter().map(|(e, share)| e.plan.positions() as f64 * share).sum();
+        let forth: f64 = shared.iter().map(|(e, share)| core.cost(e.plan.lengths()).step() * share).sum();
         // One pass of the task that is practised most.
         let most = shared.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
-        let epoch = most.map_or(0.0, |(e, share)| e.rows().len() as f64 / (batch * share));
+        Facts {
+            parameters: self.bundle.model.num_params(),
+            items_per_step: (batch * tokens).round() as u64,
+            items: "tokens",
+            flops_per_step: batch * forth,
+            steps_per_epoch: most.map_or(0.0, |(e, share)| e.rows().len() as f64 / (batch * share)),
+            memory: self.memory(),
+            fingerprint: self.train.fingerprint().to_owned(),
+            notes: self.notes(),
+        }
+    }
+}
+
+impl<C: TextImageConfig> TokenLearner<C> {
+    /// Every task with its share of the rows.
+    fn shares(&self) -> Vec<(&Exercise, f64)> {
+        let weight: f64 = self.task.tasks.0.values().map(|practice| practice.weight).sum();
+        let shares = self.task.tasks.0.values().map(|practice| practice.weight / weight);
+        self.exercises.iter().zip(shares).collect()
+    }
+
+    /// What a run holds: the longest task's parts, as many as are computed side by side.
+    fn memory(&self) -> Memory {
+        let (model, data) = (&self.bundle.model, &self.task.data);
+        let core = model.gpt().config();
+        let side_by_side = width(data.parts, part::side_by_side(model)) as u64;
+        let rows = data.batch_size.div_ceil(data.parts) as u64;
+        let kept = |e: &Exercise| core.cost(e.plan.lengths()).kept(core.layers, self.task.run.recompute);
+        let most = self.exercises.iter().map(kept).max().unwrap_or(0);
+        let weights = model.num_params() as u64;
+        Memory {
+            data: self.train.bytes() + self.held_out.as_ref().map_or(0, Tokens::bytes),
+            weights: Memory::floats(weights),
+            average: 0,
+            optimizer: Memory::floats(2 * weights),
+            gradients: Memory::floats(side_by_side * weights),
+            activations: Memory::floats(side_by_side * rows * most),
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
         let mut notes =
             vec![format!("{} training rows, {} images", self.train.len(), self.train.images().len())];
         notes.extend(cut::notes(&self.exercises, &self.train, [C::LEFT, "model.right"]));
@@ -199,16 +244,7 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
         if let Some(baseline) = self.baseline() {
             notes.push(format!("code-frequency baseline of the held-out image loss: {baseline:.3}"));
         }
-        Facts {
-            parameters,
-            items_per_step: (batch * tokens).round() as u64,
-            items: "tokens",
-            steps_per_epoch: epoch,
-            // f32 weights, gradients and two moments.
-            state_bytes: 16 * parameters as u64,
-            fingerprint: self.train.fingerprint().to_owned(),
-            notes,
-        }
+        notes
     }
 }
 

@@ -1,18 +1,16 @@
-//! A step in parts: each part of the batch has a graph and gradients of its own, so the parts are computed side by side.
-//!
-//! A small model leaves cores idle between its products; two parts fill each other's gaps. The gradients are added in
-//! the order of the parts, so the result depends on how many there are and not on the cores.
+//! The rows of a step, a part at a time: their losses and gradients.
 
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use rayon::prelude::*;
 
 use super::TextImage;
 use super::exercise::{Example, Plan, batch};
 use super::scores::scalar;
+use crate::Result;
+use crate::device::mix;
 use crate::gpt::{Batch, ids};
 use crate::objective::Losses;
-use crate::run::Metrics;
+use crate::run::{Metrics, in_parts};
 
 /// Rows of one task.
 pub(super) struct Part<'a> {
@@ -24,37 +22,38 @@ pub(super) struct Part<'a> {
     pub(super) read: Option<Vec<Vec<u16>>>,
 }
 
-/// What one part contributes.
-struct Passed {
-    grads: GradientsParams,
+/// What one part says.
+struct Said {
     rows: f64,
     /// Total, left, image and right, as far as the task has them.
     losses: Vec<(String, f64)>,
 }
 
-/// The gradients of the mean loss over all rows, and the mean losses of the rows that have them.
+/// The gradients of the mean loss over all rows, and the mean losses of the rows that have them. With a seed for dropout
+/// the layers are computed anew on the way back.
 pub(super) fn pass<M: TextImage>(
     model: &M,
     parts: Vec<Part<'_>>,
+    recompute: Option<u64>,
     device: &Device,
-) -> (GradientsParams, Metrics) {
+) -> Result<(GradientsParams, Metrics)> {
     let all: f64 = parts.iter().map(|part| part.rows.len() as f64).sum();
-    let jobs: Vec<_> = parts.into_iter().map(|part| (part, model.clone())).collect();
-    let job = |(part, model): (Part<'_>, M)| one(model, &part, all, device);
-    // Dropout draws from the device's one generator, so its order must be fixed.
-    let passed: Vec<Passed> = if model.gpt().config().dropout > 0.0 {
-        jobs.into_iter().map(job).collect()
-    } else {
-        jobs.into_par_iter().map(job).collect()
+    let parts: Vec<_> = (0..).zip(parts).collect();
+    let job = |(index, part): (u64, Part<'_>), model: M| {
+        Ok(one(model, &part, all, recompute.map(|seed| mix(seed, index)), device))
     };
-    let metrics = means(&passed);
-    let mut sum = GradientsAccumulator::new();
-    passed.into_iter().for_each(|part| sum.accumulate(model, part.grads));
-    (sum.grads(), metrics)
+    // Dropout draws from the device's one generator, so its order must be fixed.
+    let (grads, said) = in_parts(model, parts, side_by_side(model), job)?;
+    Ok((grads, means(&said)))
+}
+
+/// Whether parts may be computed side by side.
+pub(super) fn side_by_side<M: TextImage>(model: &M) -> bool {
+    model.gpt().config().dropout == 0.0
 }
 
 /// The mean of each loss over the rows that have it, in the order in which they come.
-fn means(passed: &[Passed]) -> Metrics {
+fn means(passed: &[Said]) -> Metrics {
     let mut names: Vec<&String> = Vec::new();
     for (name, _) in passed.iter().flat_map(|part| &part.losses) {
         if !names.contains(&name) {
@@ -62,7 +61,7 @@ fn means(passed: &[Passed]) -> Metrics {
         }
     }
     let mean = |name: &String| {
-        let loss = |part: &Passed| Some((part.rows, part.losses.iter().find(|(other, _)| other == name)?.1));
+        let loss = |part: &Said| Some((part.rows, part.losses.iter().find(|(other, _)| other == name)?.1));
         let with: Vec<_> = passed.iter().filter_map(loss).collect();
         let rows: f64 = with.iter().map(|(rows, _)| rows).sum();
         with.iter().map(|(rows, loss)| rows * loss).sum::<f64>() / rows
@@ -71,19 +70,36 @@ fn means(passed: &[Passed]) -> Metrics {
 }
 
 /// One part, on a copy of the model whose graph no other part touches.
-fn one<M: TextImage>(model: M, part: &Part<'_>, all: f64, device: &Device) -> Passed {
+fn one<M: TextImage>(
+    model: M,
+    part: &Part<'_>,
+    all: f64,
+    recompute: Option<u64>,
+    device: &Device,
+) -> (GradientsParams, Said) {
     let model = model.fork(device);
     let asked = batch(&part.rows, device);
     let read = part.read.as_ref().map(|read| Batch { image: ids(read, device), ..asked.clone() });
-    let losses = model.losses_of(&asked, read.as_ref().unwrap_or(&asked), &part.plan.loss);
-    let Losses { total, left, image, right } = losses;
+    let read = read.as_ref().unwrap_or(&asked);
     let rows = part.rows.len() as f64;
-    let segments = [("left", left), ("image", image), ("right", right)];
-    let of = |(segment, loss): (&str, Option<Tensor<1>>)| Some((part.plan.metric(segment), scalar(loss?)));
-    let mut losses = vec![("loss".to_owned(), scalar(total.clone()))];
-    losses.extend(segments.into_iter().filter_map(of));
-    let grads = GradientsParams::from_grads((total * (rows / all)).backward(), &model);
-    Passed { grads, rows, losses }
+    let loss = |hidden: Tensor<3>| {
+        let Losses { total, left, image, right } = model.losses_from(hidden, &asked, &part.plan.loss);
+        let segments = [("left", left), ("image", image), ("right", right)];
+        let of =
+            |(segment, loss): (&str, Option<Tensor<1>>)| Some((part.plan.metric(segment), scalar(loss?)));
+        let mut losses = vec![("loss".to_owned(), scalar(total.clone()))];
+        losses.extend(segments.into_iter().filter_map(of));
+        (total * (rows / all), losses)
+    };
+    let gpt = model.gpt();
+    let (grads, losses) = match recompute.zip(gpt.embed(read)) {
+        Some((seed, x)) => gpt.backward_by_layers(&model, x, seed, loss),
+        None => {
+            let (total, losses) = loss(gpt.hidden(read));
+            (GradientsParams::from_grads(total.backward(), &model), losses)
+        }
+    };
+    (grads, Said { rows, losses })
 }
 
 #[cfg(test)]
@@ -107,22 +123,24 @@ mod tests {
             .collect();
         let read: Vec<Vec<u16>> =
             codes.iter().map(|codes| codes.iter().map(|code| 11 - code).collect()).collect();
-        let run = |each: usize| {
+        let run = |each: usize, recompute: Option<u64>| {
             let parts = rows.chunks(each).zip(read.chunks(each));
             let parts = parts.map(|(rows, read)| Part {
                 plan: &plan,
                 rows: rows.to_vec(),
                 read: Some(read.to_vec()),
             });
-            let (grads, metrics) = pass(&model, parts.collect(), &device);
+            let (grads, metrics) = pass(&model, parts.collect(), recompute, &device).unwrap();
             let mut flat = Flat(grads, Vec::new());
             model.visit(&mut flat);
             (flat.1, metrics.get("loss").unwrap(), metrics.get("image").unwrap())
         };
-        let (whole, halves) = (run(5), run(3));
+        let (whole, halves) = (run(5, None), run(3, None));
         let apart = whole.0.iter().zip(&halves.0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 1e-5 && whole.0.iter().any(|g| g.abs() > 1e-3), "{apart}");
         assert!((whole.1 - halves.1).abs() < 1e-5 && (whole.2 - halves.2).abs() < 1e-5);
-        assert_eq!(halves.0, run(3).0, "bit for bit");
+        assert_eq!(halves.0, run(3, None).0, "bit for bit");
+        let apart = whole.0.iter().zip(&run(5, Some(1)).0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-6, "computed anew: {apart}");
     }
 }

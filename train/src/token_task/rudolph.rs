@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::mix::{Practice, TaskKind, TaskMix};
 use super::{TextImage, TextImageConfig};
@@ -14,8 +14,8 @@ use crate::rudolph::{Rudolph, RudolphConfig};
 use crate::run::Kind;
 
 impl TextImage for Rudolph {
-    fn losses_of(&self, asked: &Batch, read: &Batch, weights: &LossWeights) -> Losses {
-        losses(&self.gpt, self.hidden(read), asked, self.config().loss_layout, weights)
+    fn losses_from(&self, hidden: Tensor<3>, asked: &Batch, weights: &LossWeights) -> Losses {
+        losses(&self.gpt, hidden, asked, self.config().loss_layout, weights)
     }
 
     fn position_losses(&self, batch: &Batch) -> PositionLosses {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,9 +17,8 @@ use crate::run::Kind;
 
 /// A model that learns from texts and images.
 pub trait TextImage: TokenModel + Module + Sync {
-    /// The losses of `asked`, weighted by `weights`, where the model reads the images of `read`: a batch of the same
-    /// shapes, mostly the same one.
-    fn losses_of(&self, asked: &Batch, read: &Batch, weights: &LossWeights) -> Losses;
+    /// The losses of `asked`, weighted by `weights`, from the hidden states `[b, t, d]` of a batch of the same shapes.
+    fn losses_from(&self, hidden: Tensor<3>, asked: &Batch, weights: &LossWeights) -> Losses;
 
     /// The loss of every trained position of a batch.
     fn position_losses(&self, batch: &Batch) -> PositionLosses;

@@ -117,6 +117,12 @@ impl Adversary {
             .with("logits_drawn", logits[1])
     }
 
+    /// Drops what [`Self::learn`] gathered, and what the discriminator observed since it was `before`.
+    pub(super) fn forget(&mut self, before: Discriminator) {
+        self.discriminator = before;
+        self.gradients = GradientsAccumulator::new();
+    }
+
     /// One step on what [`Self::learn`] gathered; `lr` is the codec's.
     pub(super) fn step(&mut self, lr: f64) {
         let grads = self.gradients.grads();

@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::run::tensors::{self, Lazy, Stored};
+use crate::run::tensors::{Lazy, Stored};
 use crate::{Error, Result};
 
 /// How the codebook learns.
@@ -122,16 +122,16 @@ impl EmaCodebook {
         }
     }
 
-    /// Writes counts and sums, exactly.
-    pub(super) fn save(&self, path: &Path) -> Result<()> {
+    /// Counts and sums, exactly.
+    pub(super) fn tensors(&self) -> Vec<(String, Lazy)> {
         let (rows, device) = (self.size.len(), Device::flex());
         let size = Tensor::<1>::from_data(TensorData::new(self.size.clone(), [rows]), &device);
         let sum = TensorData::new(self.sum.clone(), [rows, self.sum.len() / rows.max(1)]);
         let sum = Tensor::<2>::from_data(sum, &device);
-        tensors::write(path, vec![("size".into(), Lazy::new(size)), ("sum".into(), Lazy::new(sum))], None)
+        vec![("size".into(), Lazy::new(size)), ("sum".into(), Lazy::new(sum))]
     }
 
-    /// Reads what [`Self::save`] wrote of a codebook of the same shape.
+    /// Reads what [`Self::tensors`] gave of a codebook of the same shape.
     pub(super) fn load(&mut self, path: &Path) -> Result<()> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let stored = Stored::parse(path, &bytes)?;
@@ -191,7 +191,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("codebook.safetensors");
         let ema = EmaCodebook { size: vec![0.1, 1.0 / 3.0], sum: vec![1.0, 2.0, 3.0, 1e-7] };
-        ema.save(&path).unwrap();
+        crate::run::tensors::write(&path, ema.tensors(), None).unwrap();
         let mut read = EmaCodebook { size: vec![0.0; 2], sum: vec![0.0; 4] };
         read.load(&path).unwrap();
         assert_eq!(read, ema);

@@ -12,7 +12,7 @@ use tokenize::vqgan::VqGan;
 use super::VqGanLearner;
 use super::learner::{codes_of, scalar};
 use super::restart::Idle;
-use crate::run::{Facts, Learner, Metrics, load_module, sample_name, save_module};
+use crate::run::{Facts, Learner, Memory, Metrics, Snapshot, Step, load_module, sample_name};
 use crate::{Error, Result};
 
 /// Pictures per validation batch and per sample grid row.
@@ -40,6 +40,20 @@ impl VqGanLearner {
         let model = self.finished();
         let codes = model.encode(pixels.clone());
         (pixels, model.decode(codes.clone()), codes)
+    }
+
+    /// What a run holds; what the convolutions keep is not counted.
+    fn memory(&self) -> Memory {
+        let judge = self.adversary.as_ref().map_or(0, |adversary| adversary.discriminator.num_params());
+        let weights = (self.model.num_params() + judge) as u64;
+        Memory {
+            data: (self.train.bytes().len() + self.valid.bytes().len()) as u64,
+            weights: Memory::floats(weights),
+            average: self.mean.as_ref().map_or(0, |mean| Memory::floats(mean.num_params() as u64)),
+            optimizer: Memory::floats(2 * weights),
+            gradients: Memory::floats(weights),
+            activations: 0,
+        }
     }
 
     /// Mean logits of pictures and of their reconstructions by the running statistics, once the discriminator counts.
@@ -77,7 +91,7 @@ impl Sums {
 }
 
 impl Learner for VqGanLearner {
-    fn step(&mut self, step: u64) -> Result<Metrics> {
+    fn step(&mut self, step: u64) -> Result<Step> {
         Ok(self.advance(step))
     }
 
@@ -114,21 +128,20 @@ impl Learner for VqGanLearner {
         crate::run::save_grid(&pairs.collect::<Vec<_>>(), 8, &dir.join(sample_name(step, "")))
     }
 
-    fn save(&self, dir: &Path) -> Result<()> {
-        save_module(&self.model, &dir.join(MODEL))?;
-        self.optim.save(&dir.join(OPTIM))?;
+    fn snapshot(&self) -> Result<Snapshot> {
+        let mut snapshot = self.optim.snapshot(Snapshot::new().module(MODEL, &self.model), OPTIM);
         if let Some(mean) = &self.mean {
-            save_module(mean, &dir.join(MEAN))?;
+            snapshot = snapshot.module(MEAN, mean);
         }
         if let Some(ema) = &self.ema {
-            ema.save(&dir.join(CODEBOOK))?;
+            snapshot = snapshot.tensors(CODEBOOK, ema.tensors(), None);
         }
         if let Some(adversary) = &self.adversary {
-            save_module(&adversary.discriminator, &dir.join(DISCRIMINATOR))?;
-            adversary.optim.save(&dir.join(DISCRIMINATOR_OPTIM))?;
+            snapshot = snapshot.module(DISCRIMINATOR, &adversary.discriminator);
+            snapshot = adversary.optim.snapshot(snapshot, DISCRIMINATOR_OPTIM);
         }
         let idle = self.idle.steps().iter().map(u64::to_string).collect::<Vec<_>>().join("\n");
-        Ok(pipeline::atomic::write(dir.join(IDLE), idle)?)
+        Ok(snapshot.text(IDLE, idle))
     }
 
     fn load(&mut self, dir: &Path) -> Result<()> {
@@ -170,7 +183,8 @@ impl Learner for VqGanLearner {
             items_per_step: pictures * side * side,
             items: "pixels",
             steps_per_epoch: self.order.steps_per_epoch(),
-            state_bytes: 16 * parameters as u64,
+            flops_per_step: 0.0,
+            memory: self.memory(),
             fingerprint: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
             notes: std::iter::once(format!(
                 "{} training and {} held-out pictures of {side}x{side} px",

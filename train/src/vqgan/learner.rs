@@ -16,7 +16,7 @@ use crate::Result;
 use crate::data::Order;
 use crate::device::mix;
 use crate::optim::Optimizer;
-use crate::run::{Means, Metrics};
+use crate::run::{Means, Metrics, Step};
 
 /// A codec in training.
 pub struct VqGanLearner {
@@ -88,7 +88,8 @@ impl VqGanLearner {
     }
 
     /// All micro-batches of `step`, then one step of both optimizers and of the codebook.
-    pub(super) fn advance(&mut self, step: u64) -> Metrics {
+    pub(super) fn advance(&mut self, step: u64) -> Step {
+        let discriminator = self.adversary.as_ref().map(|adversary| adversary.discriminator.clone());
         let lr = self.task.schedule.at(step, self.task.run.steps);
         let (rows, size) = (self.order.rows(step), self.task.data.batch_size);
         let (mut gradients, mut means) = (GradientsAccumulator::new(), Means::default());
@@ -100,17 +101,23 @@ impl VqGanLearner {
             gradients.accumulate(&self.model, grads);
             means.add(&metrics);
         }
-        let (model, norm) = self.optim.step(lr, self.model.clone(), gradients.grads());
+        let model = self.model.clone();
+        let (model, mut made) = self.optim.learn(lr, model, gradients.grads(), means.take());
+        if made.metrics.not_finite().is_some() {
+            if let Some((adversary, before)) = self.adversary.as_mut().zip(discriminator) {
+                adversary.forget(before);
+            }
+            return made;
+        }
         self.model = model;
         if let Some(adversary) = self.adversary.as_mut().filter(|_| self.judged) {
             adversary.step(lr);
         }
-        let mut metrics = means.take();
-        self.move_codebook(step, seen, &mut metrics);
+        self.move_codebook(step, seen, &mut made.metrics);
         if let Some(mean) = self.mean.take() {
             self.mean = Some(self.task.average.update(mean, &self.model, step));
         }
-        metrics.with("grad_norm", norm).with("lr", lr)
+        made
     }
 
     /// Losses of one micro-batch and their gradients, weighted by its share of the step.

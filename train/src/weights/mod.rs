@@ -21,6 +21,7 @@ pub use names::KeyNames;
 pub use parameter::{Parameter, parameters};
 pub(crate) use read::fill;
 pub use read::{fitted, load};
+pub(crate) use write::{Entry, write};
 pub use write::{Precision, copy, save, save_as};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Tensor, TensorData};
 use pipeline::atomic::AtomicFile;
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,14 @@ pub(crate) struct Entry<'a> {
     shape: Vec<usize>,
     precision: Precision,
     bytes: Box<dyn Fn() -> Result<Vec<u8>> + 'a>,
+}
+
+impl<'a> Entry<'a> {
+    /// A tensor of 32-bit numbers.
+    pub(crate) fn f32(key: String, shape: Vec<usize>, read: impl Fn() -> TensorData + 'a) -> Self {
+        let bytes = move || Ok(read().as_bytes().to_vec());
+        Self { key, shape, precision: Precision::F32, bytes: Box::new(bytes) }
+    }
 }
 
 /// Writes tensors and some words about them; the file appears whole or not at all.

@@ -78,7 +78,7 @@ fn micro_batches_are_one_batch() {
     parts.ema = whole.ema.clone();
     for step in 0..2 {
         let (a, b) = (whole.advance(step), parts.advance(step));
-        for ((name, a), (_, b)) in a.iter().zip(b.iter()) {
+        for ((name, a), (_, b)) in a.metrics.iter().zip(b.metrics.iter()) {
             assert!((a - b).abs() <= 1e-4 * a.abs().max(1.0), "step {step}: {name} {a} {b}");
         }
     }
@@ -121,14 +121,14 @@ fn a_codebook_of_running_means_moves_without_a_gradient() {
     task.restart.after = 0;
     let mut learner = learner(&task);
     let before: Vec<f32> = learner.model.quantize.codebook().unwrap().val().into_data().iter().collect();
-    let metrics = learner.advance(0);
+    let made = learner.advance(0);
     let after: Vec<f32> = learner.model.quantize.codebook().unwrap().val().into_data().iter().collect();
     assert!(worst(&before, &after) > 0.0);
-    assert!(metrics.get("perplexity").is_some_and(|value| (1.0..=16.0).contains(&value)));
+    assert!(made.metrics.get("perplexity").is_some_and(|value| (1.0..=16.0).contains(&value)));
     learner.task.codebook.decay = 0.0;
     // With no past at all every used row is the mean of its latents, and the loss of the quantisation falls.
-    let first = learner.advance(1).get("quantization").unwrap();
-    let then = learner.advance(2).get("quantization").unwrap();
+    let first = learner.advance(1).metrics.get("quantization").unwrap();
+    let then = learner.advance(2).metrics.get("quantization").unwrap();
     assert!(then < first, "{first} {then}");
 }
 
@@ -146,10 +146,11 @@ fn a_gumbel_codec_learns_its_projection() {
         learner.model.quantize.logits(latents).unwrap().into_data().iter().collect()
     };
     let before = logits(&learner);
-    let losses: Vec<f64> = (0..30).map(|step| learner.advance(step).get("reconstruction").unwrap()).collect();
+    let losses: Vec<f64> =
+        (0..30).map(|step| learner.advance(step).metrics.get("reconstruction").unwrap()).collect();
     assert!(worst(&before, &logits(&learner)) > 1e-3, "the projection stood still");
     assert!(losses[29] < 0.9 * losses[0], "{losses:?}");
-    assert!(learner.advance(30).get("temperature").is_some_and(|value| value < 0.9));
+    assert!(learner.advance(30).metrics.get("temperature").is_some_and(|value| value < 0.9));
 }
 
 #[test]
