@@ -17,7 +17,8 @@ use crate::gpt::{Cost, Lengths, Vocabulary};
 use crate::image_gpt::ImageGpt;
 use crate::optim::Optimizer;
 use crate::run::{
-    Facts, Learner, Memory, Metrics, Snapshot, Step, load_module, sample_name, save_grid, save_module, width,
+    EPOCHS, Facts, Learner, Memory, Metrics, ROWS, Snapshot, Step, load_module, sample_name, save_grid,
+    save_module, width,
 };
 use crate::schedule::Schedule;
 use crate::{Error, Result};
@@ -191,6 +192,10 @@ impl Learner for ImageGptLearner {
         let rows = self.order.rows(step);
         let recompute = self.task.run.recompute.then(|| mix(self.task.run.seed, step));
         let (grads, metrics) = pass(&self.pupil, self.parts(step, &rows), recompute, &self.device)?;
+        let seen = (step + 1) as f64 * self.task.data.batch_size as f64;
+        let metrics = metrics
+            .with(format!("{ROWS}pictures"), seen)
+            .with(format!("{EPOCHS}pictures"), seen / self.train.len() as f64);
         let lr = self.schedule.at(step, self.task.run.steps);
         let (pupil, step) = self.optimizer.learn(lr, self.pupil.clone(), grads, metrics);
         self.pupil = pupil;

@@ -5,7 +5,7 @@ use std::path::Path;
 use pipeline::cli::{Common, print};
 use pipeline::progress::{Progress, clock};
 
-use super::{Facts, Metrics};
+use super::{EPOCHS, Facts, Metrics, ROWS};
 use crate::error::first_bad;
 use crate::{Result, machine};
 
@@ -241,7 +241,9 @@ fn numbers(metrics: &Metrics) -> String {
         "lr" => format!("lr {value:.2e}"),
         name => format!("{name} {value:.3}"),
     };
-    metrics.iter().map(number).collect::<Vec<_>>().join("  ")
+    // Counts of rows are for the files: a line has no room for them.
+    let short = metrics.iter().filter(|(name, _)| !name.starts_with(ROWS) && !name.starts_with(EPOCHS));
+    short.map(number).collect::<Vec<_>>().join("  ")
 }
 
 fn json(event: &Event) -> Option<String> {

@@ -37,6 +37,7 @@ pub use memory::Memory;
 pub use parts::{in_parts, width};
 pub use sheet::{grid, png, save_grid};
 pub use snapshot::Snapshot;
+pub(crate) use state::{EPOCHS, ROWS};
 pub use state::{Means, State};
 pub use tensorboard::TensorBoard;
 pub use tensors::{load_module, save_module};
@@ -101,7 +102,10 @@ impl<L: Learner> Run<'_, L> {
                 watch(&Event::Interrupted { step: state.step })?;
                 return Ok(Outcome::Interrupted);
             }
-            self.step(&mut state, &mut pace, watch)?;
+            if let Err(error) = self.step(&mut state, &mut pace, watch) {
+                self.keep_after(&error, &mut checkpoints, &state);
+                return Err(error);
+            }
             if self.config.due(self.config.log_every, state.step) {
                 let (metrics, measured) = (state.means.take(), pace.line(&facts));
                 journal.write("train", &state, &metrics, &measured)?;
@@ -118,6 +122,14 @@ impl<L: Learner> Run<'_, L> {
         self.folder.publish(&self.folder.model(), |dir| self.learner.export(dir))?;
         watch(&Event::Finished { folder: self.folder.path(), step: state.step, seconds: state.seconds })?;
         Ok(Outcome::Finished)
+    }
+
+    /// A batch that cannot be read leaves the weights as the last step made them: they are kept.
+    fn keep_after(&self, error: &Error, checkpoints: &mut Checkpoints, state: &State) {
+        if !matches!(error, Error::Diverged { .. }) {
+            // The error that ends the run is the one to tell; the checkpoints before stay in any case.
+            drop(checkpoints.keep(self.learner, state).and_then(|()| checkpoints.wait()));
+        }
     }
 
     /// Refuses a run that would not fit into what is left beside the loaded data and weights.

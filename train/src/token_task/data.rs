@@ -1,11 +1,13 @@
 //! The table `[data]`: shards and what made them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokenize::bpe::{Bpe, Specials};
 
-use crate::data::{Expected, Texts, Tokens, Where, split};
+use super::exercise::Exercise;
+use crate::data::{Block, Catalog, Choose, Expected, Reading, Stream, Template, Texts, Tokens, Where, split};
 use crate::{Error, Result};
 
 /// The token shards and what made them.
@@ -29,6 +31,9 @@ pub struct DataConfig {
     pub holdout: usize,
     /// At most this many held-out rows of a task are scored, spread over all of them; 0 scores all.
     pub held_out_rows: usize,
+    /// Rows that are held in memory and shuffled among each other. Where the shards hold more, windows of so many rows are
+    /// read one after the other, in an order that changes from epoch to epoch; 0 holds all rows.
+    pub buffer_rows: usize,
     /// Rows in a step.
     pub batch_size: usize,
     /// Parts of a step that are computed side by side. Their gradients are added in a fixed order, so the result depends
@@ -47,6 +52,7 @@ impl Default for DataConfig {
             held_out: Where::default(),
             holdout: 0,
             held_out_rows: 512,
+            buffer_rows: 1 << 20,
             batch_size: 16,
             parts: 1,
         }
@@ -86,11 +92,73 @@ impl DataConfig {
     }
 
     /// Training rows and held-out rows.
-    pub(super) fn sets(&self, expected: &Expected, texts: &Texts<'_>) -> Result<(Tokens, Option<Tokens>)> {
+    pub(super) fn sets(&self, expected: Expected, templates: &[Template], bpe: &Bpe) -> Result<Sets> {
         let paths: Vec<&Path> =
             [Some(self.tokens.as_path()), self.texts.as_deref()].into_iter().flatten().collect();
-        let load = |filter: &Where| Tokens::load_with(&paths, filter, expected, texts);
-        split(load, &self.train, &self.held_out, self.holdout)
+        let (filter, templates) = (self.train.clone(), templates.to_vec());
+        let reading = Reading { filter, expected, templates, bpe: Some(bpe.clone()) };
+        let texts = Texts { templates: &reading.templates, bpe: reading.bpe.as_ref() };
+        let load = |filter: &Where| Tokens::load_with(&paths, filter, &reading.expected, &texts);
+        let mut catalog = Catalog::read(&paths, &reading)?;
+        if self.buffer_rows == 0 || catalog.rows() <= self.buffer_rows {
+            let (train, held_out) = split(load, &self.train, &self.held_out, self.holdout)?;
+            let fingerprint = train.fingerprint().to_owned();
+            return Ok(Sets {
+                sample: Arc::new(train),
+                blocks: None,
+                reading: Arc::new(reading),
+                held_out,
+                fingerprint,
+            });
+        }
+        let held_out = match (self.held_out.is_any(), self.holdout) {
+            (false, _) => Some(load(&self.held_out)?),
+            (true, 0) => None,
+            (true, count) => Some(catalog.hold_out(count, &reading)?),
+        };
+        let sample = reading.sample(&catalog.blocks)?;
+        let Catalog { blocks, fingerprint } = catalog;
+        let (sample, reading) = (Arc::new(sample), Arc::new(reading));
+        Ok(Sets { sample, blocks: Some(blocks), reading, held_out, fingerprint })
+    }
+}
+
+/// The rows of a run.
+pub(super) struct Sets {
+    /// All training rows, or the first of them where there are more than are held in memory.
+    pub(super) sample: Arc<Tokens>,
+    /// Where all rows lie, if they are not held in memory.
+    pub(super) blocks: Option<Vec<Block>>,
+    reading: Arc<Reading>,
+    pub(super) held_out: Option<Tokens>,
+    pub(super) fingerprint: String,
+}
+
+impl Sets {
+    /// The training rows that a task takes, `buffer` rows in memory at a time; `None` where it takes none.
+    ///
+    /// # Errors
+    /// A shard that cannot be read.
+    pub(super) fn stream(&self, exercise: &Exercise, buffer: usize, seed: u64) -> Result<Option<Stream>> {
+        let task = exercise.clone();
+        let choose: Choose = Arc::new(move |tokens| task.takes(tokens));
+        match &self.blocks {
+            None => Ok(Stream::whole(&self.sample, &choose, seed)),
+            Some(blocks) => {
+                Stream::windows(blocks, &self.reading, &choose, (buffer, seed), exercise.of_complete())
+            }
+        }
+    }
+
+    /// What there is to train on, in words.
+    pub(super) fn note(&self, buffer: usize) -> String {
+        match &self.blocks {
+            None => format!("{} training rows, {} images", self.sample.len(), self.sample.images().len()),
+            Some(blocks) => {
+                let rows: usize = blocks.iter().map(|block| block.rows).sum();
+                format!("{rows} training rows, read from the shards {buffer} at a time")
+            }
+        }
     }
 }
 
