@@ -61,8 +61,9 @@ impl ImageGptLearner {
             None => task.model.init(device),
         };
         let order = Order::new(task.run.seed, train.len(), task.data.batch_size);
+        let pupil = Pupil::new(model, classes.as_ref().map(|labelled| labelled.classes.len()), device);
         Ok(Self {
-            pupil: Pupil::new(model, classes.as_ref().map(|labelled| labelled.classes.len()), device),
+            pupil,
             optimizer: Optimizer::new(task.optim.clone()),
             schedule: task.pace.schedule(order.steps_per_epoch()),
             task: task.clone(),
@@ -261,8 +262,8 @@ impl Learner for ImageGptLearner {
             items_per_step: (self.task.data.batch_size * self.train.meta().codes_per_image()) as u64,
             items: "pixels",
             steps_per_epoch: self.order.steps_per_epoch(),
-            // f32 weights, gradients and two moments.
-            state_bytes: 16 * parameters as u64,
+            // f32 weights, their gradients, and what the optimizer remembers.
+            state_bytes: 8 * parameters as u64 + self.optimizer.state_bytes(&self.pupil),
             fingerprint: self.train.fingerprint().to_owned(),
             notes,
         }

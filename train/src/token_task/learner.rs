@@ -55,7 +55,8 @@ impl<C: TextImageConfig> TokenLearner<C> {
             None => Vec::new(),
         };
         let prompts = prompts(&task.samples.prompts, held_out.as_ref().unwrap_or(&train), &bpe);
-        let bundle = Bundle { model: task.first_model(device)?, codec, bpe: Some(bpe) };
+        let model = task.first_model(device)?;
+        let bundle = Bundle { model, codec, bpe: Some(bpe) };
         let optimizer = Optimizer::new(task.optim.clone());
         let (task, device) = (task.clone(), device.clone());
         Ok(Self { task, bundle, optimizer, train, held_out, exercises, measured, prompts, device })
@@ -204,8 +205,8 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
             items_per_step: (batch * tokens).round() as u64,
             items: "tokens",
             steps_per_epoch: epoch,
-            // f32 weights, gradients and two moments.
-            state_bytes: 16 * parameters as u64,
+            // f32 weights, their gradients, and what the optimizer remembers.
+            state_bytes: 8 * parameters as u64 + self.optimizer.state_bytes(&self.bundle.model),
             fingerprint: self.train.fingerprint().to_owned(),
             notes,
         }

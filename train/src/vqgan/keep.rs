@@ -42,6 +42,17 @@ impl VqGanLearner {
         (pixels, model.decode(codes.clone()), codes)
     }
 
+    /// Bytes of f32 weights, their gradients and what the optimizers remember.
+    fn state_bytes(&self) -> u64 {
+        let of = |weights: usize, remembered: u64| 8 * weights as u64 + remembered;
+        let mean = self.mean.as_ref().map_or(0, |mean| 4 * mean.num_params() as u64);
+        let judge = self.adversary.as_ref().map_or(0, |adversary| {
+            let judge = &adversary.discriminator;
+            of(judge.num_params(), adversary.optim.state_bytes(judge))
+        });
+        of(self.model.num_params(), self.optim.state_bytes(&self.model)) + mean + judge
+    }
+
     /// Mean logits of pictures and of their reconstructions by the running statistics, once the discriminator counts.
     fn judgement(&self, pixels: Tensor<4>, drawn: Tensor<4>) -> Option<[f64; 2]> {
         let adversary = self.adversary.as_ref().filter(|_| self.judged)?;
@@ -170,7 +181,7 @@ impl Learner for VqGanLearner {
             items_per_step: pictures * side * side,
             items: "pixels",
             steps_per_epoch: self.order.steps_per_epoch(),
-            state_bytes: 16 * parameters as u64,
+            state_bytes: self.state_bytes(),
             fingerprint: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
             notes: std::iter::once(format!(
                 "{} training and {} held-out pictures of {side}x{side} px",
