@@ -63,7 +63,7 @@ impl ImageGptLearner {
         let order = Order::new(task.run.seed, train.len(), task.data.batch_size);
         let pupil = Pupil::new(model, classes.as_ref().map(|labelled| labelled.classes.len()), device);
         Ok(Self {
-            pupil,
+            pupil: task.optim.prepare(pupil)?,
             optimizer: Optimizer::new(task.optim.clone()),
             schedule: task.pace.schedule(order.steps_per_epoch()),
             task: task.clone(),

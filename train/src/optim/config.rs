@@ -28,8 +28,9 @@ pub struct OptimConfig {
     /// Embeddings learn this many times as fast. A row is updated only when its word or code is seen, so a short
     /// training leaves it near where it began.
     pub embedding_rate: f64,
-    /// Factors of the learning rate by the name of a module or parameter on a parameter's path, such as `encoder`; 0
-    /// freezes it. All factors on one path multiply.
+    /// Factors of the learning rate; 0 freezes. A key is the name of a module or parameter on a parameter's path, such as
+    /// `encoder`; or several in a row, in which a `*` stands for anything: `layers.*.attention`, `*.bias`. All factors of one
+    /// path multiply.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rates: BTreeMap<String, f64>,
     /// Numbers of Lion, where `kind` names it.

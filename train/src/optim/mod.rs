@@ -32,6 +32,7 @@ pub use adafactor::AdafactorConfig;
 pub use config::{OptimConfig, OptimKind};
 pub use lion::LionConfig;
 pub use muon::MuonConfig;
+pub(crate) use rates::paths;
 
 use crate::run::tensors::{self, Stored};
 use crate::{Error, Result, device};

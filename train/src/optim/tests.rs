@@ -228,6 +228,21 @@ fn every_kind_learns_and_decays_by_the_same_groups() {
 }
 
 #[test]
+fn a_frozen_parameter_has_no_gradient_and_stays() {
+    let device = Device::flex().autodiff();
+    let rates = [("*.weight".to_owned(), 0.0)].into();
+    let config = OptimConfig { rates, ..OptimConfig::default() };
+    let start = net(&device);
+    let net = config.prepare(start.clone()).unwrap();
+    let of = grads(&net.clone().fork(&device), &device);
+    assert!(of.get::<2>(net.words.weight.id).is_none() && of.get::<2>(net.layer.weight.id).is_none());
+    let (after, norm) = Optimizer::new(config).step(1e-2, net, of);
+    assert!(norm > 0.0);
+    assert_eq!(after.layer.weight.val().into_data(), start.layer.weight.val().into_data());
+    assert_ne!(after.layer.bias.unwrap().val().into_data(), start.layer.bias.unwrap().val().into_data());
+}
+
+#[test]
 fn a_truncated_state_is_an_error_that_names_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("optimizer.safetensors");

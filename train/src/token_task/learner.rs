@@ -55,7 +55,7 @@ impl<C: TextImageConfig> TokenLearner<C> {
             None => Vec::new(),
         };
         let prompts = prompts(&task.samples.prompts, held_out.as_ref().unwrap_or(&train), &bpe);
-        let model = task.first_model(device)?;
+        let model = task.optim.prepare(task.first_model(device)?)?;
         let bundle = Bundle { model, codec, bpe: Some(bpe) };
         let optimizer = Optimizer::new(task.optim.clone());
         let (task, device) = (task.clone(), device.clone());

@@ -20,6 +20,8 @@ mod part;
 mod rudolph;
 mod scores;
 mod text_image;
+#[cfg(test)]
+mod tuning;
 
 pub use config::{SampleConfig, TokenTask};
 pub use data::DataConfig;
