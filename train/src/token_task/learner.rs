@@ -99,7 +99,8 @@ impl<C: TextImageConfig> TokenLearner<C> {
             let read = self.distracted(exercise, &examples, index, step);
             for (chunk, rows) in examples.chunks(each).enumerate() {
                 let read = read.as_ref().map(|read| read[chunk * each..chunk * each + rows.len()].to_vec());
-                parts.push(Part { plan: &exercise.plan, rows: rows.to_vec(), read });
+                let weights = exercise.plan.loss.at(step);
+                parts.push(Part { plan: &exercise.plan, weights, rows: rows.to_vec(), read });
             }
         }
         parts

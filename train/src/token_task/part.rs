@@ -11,13 +11,15 @@ use super::TextImage;
 use super::exercise::{Example, Plan, batch};
 use super::scores::scalar;
 use crate::gpt::{Batch, ids};
-use crate::objective::Losses;
+use crate::objective::{LossWeights, Losses};
 use crate::run::Metrics;
 
 /// Rows of one task.
 pub(super) struct Part<'a> {
     /// The task.
     pub(super) plan: &'a Plan,
+    /// The weights of its losses at this step.
+    pub(super) weights: LossWeights,
     /// What is asked for.
     pub(super) rows: Vec<Example<'a>>,
     /// What the model reads of the images, where that differs.
@@ -75,7 +77,7 @@ fn one<M: TextImage>(model: M, part: &Part<'_>, all: f64, device: &Device) -> Pa
     let model = model.fork(device);
     let asked = batch(&part.rows, device);
     let read = part.read.as_ref().map(|read| Batch { image: ids(read, device), ..asked.clone() });
-    let losses = model.losses_of(&asked, read.as_ref().unwrap_or(&asked), &part.plan.loss);
+    let losses = model.losses_of(&asked, read.as_ref().unwrap_or(&asked), &part.weights);
     let Losses { total, left, image, right } = losses;
     let rows = part.rows.len() as f64;
     let segments = [("left", left), ("image", image), ("right", right)];
@@ -111,6 +113,7 @@ mod tests {
             let parts = rows.chunks(each).zip(read.chunks(each));
             let parts = parts.map(|(rows, read)| Part {
                 plan: &plan,
+                weights: plan.loss.at(0),
                 rows: rows.to_vec(),
                 read: Some(read.to_vec()),
             });
