@@ -168,6 +168,7 @@ impl ImageGptTask {
     pub fn check(&self) -> Result<()> {
         self.model.validate()?;
         self.samples.sampling.validate()?;
+        self.optim.check()?;
         let faults = [
             ("data.batch_size", self.data.batch_size == 0, "must be at least 1"),
             ("data.parts", self.data.parts == 0, "must be at least 1"),

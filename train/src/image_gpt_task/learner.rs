@@ -66,8 +66,9 @@ impl ImageGptLearner {
             None => task.model.init(device),
         };
         let order = Order::new(task.run.seed, train.len(), task.data.batch_size);
+        let pupil = Pupil::new(model, classes.as_ref().map(|labelled| labelled.classes.len()), device);
         Ok(Self {
-            pupil: Pupil::new(model, classes.as_ref().map(|labelled| labelled.classes.len()), device),
+            pupil: task.optim.prepare(pupil)?,
             optimizer: Optimizer::new(task.optim.clone()),
             schedule: task.pace.schedule(order.steps_per_epoch()),
             task: task.clone(),
@@ -270,7 +271,7 @@ impl ImageGptLearner {
             data: self.train.bytes() + self.held_out.as_ref().map_or(0, Tokens::bytes),
             weights: Memory::floats(weights),
             average: 0,
-            optimizer: Memory::floats(2 * weights),
+            optimizer: self.optimizer.state_bytes(&self.pupil),
             gradients: Memory::floats(side_by_side * weights),
             activations: Memory::floats(side_by_side * rows * kept),
         }

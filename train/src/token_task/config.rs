@@ -78,6 +78,7 @@ impl<C: TextImageConfig> TokenTask<C> {
     pub fn check(&self) -> Result<()> {
         self.model.check()?;
         self.samples.sampling.validate()?;
+        self.optim.check()?;
         self.schedule.check()?;
         self.data.check()?;
         self.tasks.check()?;

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use burn::tensor::Device;
 use tokenize::bpe::Bpe;
 
-use super::TextImageConfig;
 use super::distraction::Distraction;
 use super::mix::{Practice, Rows, TaskKind};
+use super::{LossTracks, TextImageConfig};
 use crate::data::{Template, Tokens};
 use crate::gpt::{Batch, GptConfig, Lengths, Start, frame, ids, padded};
 use crate::objective::LossWeights;
@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub(super) struct Plan {
     pub(super) name: String,
     pub(super) kind: TaskKind,
-    pub(super) loss: LossWeights,
+    pub(super) loss: LossTracks,
     pub(super) text_dropout: f64,
     pub(super) distraction: Distraction,
     rows: Rows,
@@ -85,7 +85,7 @@ impl Plan {
         let plan = Self {
             name: name.to_owned(),
             kind,
-            loss: practice.loss.unwrap_or_else(|| model.loss_weights()),
+            loss: practice.loss.clone().unwrap_or_else(|| model.loss_weights().into()),
             text_dropout: practice.text_dropout,
             distraction: practice.distraction,
             rows: practice.rows(kind),
@@ -98,10 +98,12 @@ impl Plan {
     }
 
     fn check(&self) -> Result<()> {
-        let LossWeights { left, image, right } = self.loss;
-        let present = [Some(left), (self.image > 0).then_some(image), self.right.as_ref().map(|_| right)];
-        let sound = |weight: &f64| weight.is_finite() && *weight >= 0.0;
-        if [left, image, right].iter().all(sound) && present.iter().flatten().sum::<f64>() > 0.0 {
+        let present = |weights: LossWeights| {
+            let LossWeights { left, image, right } = weights;
+            let image = if self.image > 0 { image } else { 0.0 };
+            left + image + if self.right.is_some() { right } else { 0.0 }
+        };
+        if self.loss.is_sound(present) {
             return Ok(());
         }
         let why = "weights must not be negative, and not all 0 in the segments of the task";

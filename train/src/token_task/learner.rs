@@ -59,7 +59,8 @@ impl<C: TextImageConfig> TokenLearner<C> {
         let exercises = exercises(task, &sets, &templates, &bpe)?;
         let measured = sets.held_out.iter().flat_map(|tokens| measured(&exercises, tokens)).collect();
         let prompts = prompts(&task.samples.prompts, sets.held_out.as_ref().unwrap_or(&sets.sample), &bpe);
-        let bundle = Bundle { model: task.first_model(device)?, codec, bpe: Some(bpe) };
+        let model = task.optim.prepare(task.first_model(device)?)?;
+        let bundle = Bundle { model, codec, bpe: Some(bpe) };
         let optimizer = Optimizer::new(task.optim.clone());
         let (task, device) = (task.clone(), device.clone());
         Ok(Self { task, bundle, optimizer, sets, exercises, measured, prompts, device })
@@ -106,7 +107,8 @@ impl<C: TextImageConfig> TokenLearner<C> {
             let read = pool.and_then(|pool| self.distracted(exercise, &examples, pool, (index, step)));
             for (chunk, rows) in examples.chunks(each).enumerate() {
                 let read = read.as_ref().map(|read| read[chunk * each..chunk * each + rows.len()].to_vec());
-                parts.push(Part { plan: &exercise.plan, rows: rows.to_vec(), read });
+                let weights = exercise.plan.loss.at(step);
+                parts.push(Part { plan: &exercise.plan, weights, rows: rows.to_vec(), read });
             }
         }
         parts
@@ -238,7 +240,7 @@ impl<C: TextImageConfig> TokenLearner<C> {
             data: self.rows_held(),
             weights: Memory::floats(weights),
             average: 0,
-            optimizer: Memory::floats(2 * weights),
+            optimizer: self.optimizer.state_bytes(model),
             gradients: Memory::floats(side_by_side * weights),
             activations: Memory::floats(side_by_side * rows * most),
         }

@@ -17,9 +17,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Distraction;
+use super::{Distraction, LossTracks};
 use crate::data::Template;
-use crate::objective::LossWeights;
 use crate::{Error, Result};
 
 /// Tasks by their names. The order of the names decides nothing but which rows are drawn.
@@ -80,9 +79,9 @@ pub struct Practice {
     /// The same before the right text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub right_token: Option<u32>,
-    /// Weights of the losses; else those of `model.loss`.
+    /// Weights of the losses, each a number or one that follows the step; else those of `model.loss`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss: Option<LossWeights>,
+    pub loss: Option<LossTracks>,
     /// Share of the rows whose left text is left out, for guidance when drawing.
     pub text_dropout: f64,
     /// How much the model is kept from recognising an image by its first codes; off, as published, by default.

@@ -9,13 +9,15 @@ use super::scores::scalar;
 use crate::Result;
 use crate::device::mix;
 use crate::gpt::{Batch, ids};
-use crate::objective::Losses;
+use crate::objective::{LossWeights, Losses};
 use crate::run::{Metrics, in_parts};
 
 /// Rows of one task.
 pub(super) struct Part<'a> {
     /// The task.
     pub(super) plan: &'a Plan,
+    /// The weights of its losses at this step.
+    pub(super) weights: LossWeights,
     /// What is asked for.
     pub(super) rows: Vec<Example<'a>>,
     /// What the model reads of the images, where that differs.
@@ -83,7 +85,7 @@ fn one<M: TextImage>(
     let read = read.as_ref().unwrap_or(&asked);
     let rows = part.rows.len() as f64;
     let loss = |hidden: Tensor<3>| {
-        let Losses { total, left, image, right } = model.losses_from(hidden, &asked, &part.plan.loss);
+        let Losses { total, left, image, right } = model.losses_from(hidden, &asked, &part.weights);
         let segments = [("left", left), ("image", image), ("right", right)];
         let of =
             |(segment, loss): (&str, Option<Tensor<1>>)| Some((part.plan.metric(segment), scalar(loss?)));
@@ -127,6 +129,7 @@ mod tests {
             let parts = rows.chunks(each).zip(read.chunks(each));
             let parts = parts.map(|(rows, read)| Part {
                 plan: &plan,
+                weights: plan.loss.at(0),
                 rows: rows.to_vec(),
                 read: Some(read.to_vec()),
             });

@@ -139,6 +139,7 @@ impl VqGanTask {
             lpips.check(self.data.image_size)?;
         }
         self.adversary.check(self.data.image_size)?;
+        self.optim.check()?;
         self.average.check()
     }
 

@@ -44,13 +44,15 @@ impl VqGanLearner {
 
     /// What a run holds; what the convolutions keep is not counted.
     fn memory(&self) -> Memory {
-        let judge = self.adversary.as_ref().map_or(0, |adversary| adversary.discriminator.num_params());
-        let weights = (self.model.num_params() + judge) as u64;
+        let judge = self.adversary.as_ref().map(|adversary| (&adversary.discriminator, &adversary.optim));
+        let judging = judge.map_or(0, |(judge, _)| judge.num_params() as u64);
+        let weights = self.model.num_params() as u64 + judging;
         Memory {
             data: (self.train.bytes().len() + self.valid.bytes().len()) as u64,
             weights: Memory::floats(weights),
             average: self.mean.as_ref().map_or(0, |mean| Memory::floats(mean.num_params() as u64)),
-            optimizer: Memory::floats(2 * weights),
+            optimizer: self.optim.state_bytes(&self.model)
+                + judge.map_or(0, |(judge, optim)| optim.state_bytes(judge)),
             gradients: Memory::floats(weights),
             activations: 0,
         }

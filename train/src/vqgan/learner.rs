@@ -15,7 +15,7 @@ use super::{CodebookKind, LeftOut, Loaded, Pictures, VqGanTask};
 use crate::Result;
 use crate::data::Order;
 use crate::device::mix;
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, paths};
 use crate::run::{Means, Metrics, Step};
 
 /// A codec in training.
@@ -68,6 +68,9 @@ impl VqGanLearner {
         let adversary =
             (task.adversary.weight > 0.0).then(|| Adversary::new(&task.adversary, &task.optim, &device));
         let model = task.model.init(&device)?;
+        // Both are updated by the one table; frozen parts stay on the graph, where the adaptive weight looks at a gradient.
+        let judge = adversary.as_ref().map_or_else(Vec::new, |adversary| paths(&adversary.discriminator));
+        task.optim.fits(&[paths(&model), judge].concat())?;
         let codebook = model.quantize.codebook().filter(|_| task.codebook.kind == CodebookKind::Ema);
         Ok(Self {
             order: Order::new(task.run.seed, train.len(), task.data.pictures_per_step()),
@@ -150,8 +153,7 @@ impl VqGanLearner {
 
     /// The encoder's latents; where it is frozen no gradient is needed there.
     fn latents(&self, pixels: Tensor<4>) -> Tensor<4> {
-        let frozen =
-            ["encoder", "quant_conv"].iter().all(|part| self.task.optim.rates.get(*part) == Some(&0.0));
+        let frozen = ["encoder", "quant_conv"].iter().all(|part| self.task.optim.rate(part) == 0.0);
         match frozen {
             true => Tensor::from_inner(self.model.clone().valid().latents(pixels.inner())),
             false => self.model.latents(pixels),
