@@ -12,6 +12,7 @@ mod dalle;
 mod data;
 mod distraction;
 mod exercise;
+mod facts;
 #[cfg(test)]
 mod golden;
 mod learner;
@@ -20,13 +21,14 @@ mod model_table;
 mod part;
 mod rudolph;
 mod scores;
+mod shares;
 mod text_image;
 #[cfg(test)]
 mod tuning;
 mod weighting;
 
 pub use config::{SampleConfig, TokenTask};
-pub use data::DataConfig;
+pub use data::{DataConfig, SetConfig};
 pub use distraction::Distraction;
 pub use learner::TokenLearner;
 pub use mix::{Practice, Rows, TaskKind, TaskMix};
