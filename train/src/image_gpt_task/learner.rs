@@ -10,6 +10,7 @@ use super::baseline::{Context, baseline};
 use super::part::{pass, scalar};
 use super::pupil::{Judged, Pictures, Pupil, numbers};
 use super::{Classes, ImageGptTask, labels, mask, sheet::sheet};
+use crate::average::{Average, MEAN};
 use crate::bundle::{Bundle, Sources};
 use crate::data::{Order, Tokens, code_frequency_loss};
 use crate::gpt::Vocabulary;
@@ -21,6 +22,8 @@ use crate::{Error, Result};
 
 const WEIGHTS: &str = "weights.safetensors";
 const CLASSIFIER: &str = "classifier.safetensors";
+/// The mean's, beside [`MEAN`].
+const MEAN_CLASSIFIER: &str = "mean_classifier.safetensors";
 
 /// Trains ImageGPT.
 pub struct ImageGptLearner {
@@ -28,6 +31,7 @@ pub struct ImageGptLearner {
     pupil: Pupil,
     codec: Codec,
     optimizer: Optimizer,
+    average: Average<Pupil>,
     schedule: Schedule,
     train: Tokens,
     held_out: Option<Tokens>,
@@ -62,8 +66,10 @@ impl ImageGptLearner {
         };
         let order = Order::new(task.run.seed, train.len(), task.data.batch_size);
         let pupil = Pupil::new(model, classes.as_ref().map(|labelled| labelled.classes.len()), device);
+        let pupil = task.optim.prepare(pupil)?;
         Ok(Self {
-            pupil: task.optim.prepare(pupil)?,
+            average: Average::begin(&task.average, &pupil),
+            pupil,
             optimizer: Optimizer::new(task.optim.clone()),
             schedule: task.pace.schedule(order.steps_per_epoch()),
             task: task.clone(),
@@ -92,7 +98,7 @@ impl ImageGptLearner {
     /// Held-out rows that are scored, a batch at a time.
     fn score(&self, held_out: &Tokens) -> Result<Metrics> {
         let device = self.device.clone().without_autodiff();
-        let pupil = self.pupil.clone().valid();
+        let pupil = self.average.finished(&self.pupil);
         let mut scores = Scores::default();
         let rows = spread(held_out.len(), self.task.data.held_out_rows);
         for (number, rows) in (0..).zip(rows.chunks(self.task.data.batch_size)) {
@@ -114,9 +120,9 @@ impl ImageGptLearner {
         Ok(scores.metrics())
     }
 
-    fn bundle(&self) -> Result<Bundle<ImageGpt>> {
+    fn bundle(&self, model: ImageGpt) -> Result<Bundle<ImageGpt>> {
         let codec = Codec::load(&self.task.data.codec, &self.device.clone().without_autodiff())?;
-        Ok(Bundle { model: self.pupil.model.clone(), codec, bpe: None })
+        Ok(Bundle { model, codec, bpe: None })
     }
 }
 
@@ -189,6 +195,7 @@ impl Learner for ImageGptLearner {
         let lr = self.schedule.at(step, self.task.run.steps);
         let (pupil, norm) = self.optimizer.step(lr, self.pupil.clone(), grads);
         self.pupil = pupil;
+        self.average.update(&self.pupil, step);
         metrics.push("grad_norm", norm);
         metrics.push("lr", lr);
         Ok(metrics)
@@ -204,31 +211,28 @@ impl Learner for ImageGptLearner {
         let originals: Vec<_> =
             rows.iter().take(self.task.samples.rows).filter_map(|row| from.codes(*row)).collect();
         let device = self.device.clone().without_autodiff();
-        let model = self.pupil.model.clone().valid();
+        let model = self.average.finished(&self.pupil).model;
         let (pictures, columns) = sheet(&self.task, &model, &self.codec, &originals, &device)?;
         save_grid(&pictures, columns, &dir.join(sample_name(step, "")))
     }
 
     fn save(&self, dir: &Path) -> Result<()> {
-        save_module(&self.pupil.model, &dir.join(WEIGHTS))?;
-        if let Some(classifier) = &self.pupil.classifier {
-            save_module(classifier, &dir.join(CLASSIFIER))?;
-        }
+        save(&self.pupil, dir, [WEIGHTS, CLASSIFIER])?;
+        self.average.mean().map_or(Ok(()), |mean| save(mean, dir, [MEAN, MEAN_CLASSIFIER]))?;
         self.optimizer.save(&dir.join("optimizer.safetensors"))
     }
 
     fn load(&mut self, dir: &Path) -> Result<()> {
-        self.pupil.model = load_module(self.pupil.model.clone(), &dir.join(WEIGHTS))?;
-        if let Some(classifier) = self.pupil.classifier.take() {
-            self.pupil.classifier = Some(load_module(classifier, &dir.join(CLASSIFIER))?);
-        }
+        self.pupil = load(self.pupil.clone(), dir, [WEIGHTS, CLASSIFIER])?;
+        self.average.restore(dir, &self.pupil, |mean| load(mean, dir, [MEAN, MEAN_CLASSIFIER]))?;
         self.optimizer.load(&dir.join("optimizer.safetensors"), &self.device)
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
-        self.bundle()?.save(&Sources { bpe: None }, dir)?;
-        if let (Some(classifier), Some(known)) = (&self.pupil.classifier, &self.classes) {
-            save_module(classifier, &dir.join(CLASSIFIER))?;
+        let pupil = self.average.finished(&self.pupil);
+        self.bundle(pupil.model)?.save(&Sources { bpe: None }, dir)?;
+        if let (Some(classifier), Some(known)) = (pupil.classifier, &self.classes) {
+            save_module(&classifier, &dir.join(CLASSIFIER))?;
             pipeline::atomic::write(dir.join("classes.txt"), known.classes.names().join("\n") + "\n")?;
         }
         Ok(())
@@ -263,11 +267,25 @@ impl Learner for ImageGptLearner {
             items: "pixels",
             steps_per_epoch: self.order.steps_per_epoch(),
             // f32 weights, their gradients, and what the optimizer remembers.
-            state_bytes: 8 * parameters as u64 + self.optimizer.state_bytes(&self.pupil),
+            state_bytes: 8 * parameters as u64
+                + self.optimizer.state_bytes(&self.pupil)
+                + self.average.bytes(),
             fingerprint: self.train.fingerprint().to_owned(),
             notes,
         }
     }
+}
+
+/// Writes the model and its classifier, exactly, into files of these names.
+fn save(pupil: &Pupil, dir: &Path, [model, classifier]: [&str; 2]) -> Result<()> {
+    save_module(&pupil.model, &dir.join(model))?;
+    pupil.classifier.as_ref().map_or(Ok(()), |known| save_module(known, &dir.join(classifier)))
+}
+
+/// Reads what [`save`] wrote.
+fn load(pupil: Pupil, dir: &Path, [model, classifier]: [&str; 2]) -> Result<Pupil> {
+    let known = pupil.classifier.map(|known| load_module(known, &dir.join(classifier)));
+    Ok(Pupil { model: load_module(pupil.model, &dir.join(model))?, classifier: known.transpose()? })
 }
 
 /// At most `limit` of `rows` rows, evenly spread; 0 takes all.

@@ -13,6 +13,7 @@ use super::exercise::{Example, Exercise, batch};
 use super::part::{Part, pass};
 use super::scores::{Scores, spread};
 use super::{TextImage, TextImageConfig, TokenTask, cut};
+use crate::average::Average;
 use crate::bundle::{Bundle, Sampling, Sources, save_settings};
 use crate::data::{Expected, Template, Texts, Tokens, code_frequency_loss};
 use crate::device::mix;
@@ -25,6 +26,7 @@ pub struct TokenLearner<C: TextImageConfig> {
     task: TokenTask<C>,
     bundle: Bundle<C::Model>,
     optimizer: Optimizer,
+    average: Average<C::Model>,
     train: Tokens,
     held_out: Option<Tokens>,
     /// In the order of the mix.
@@ -58,8 +60,9 @@ impl<C: TextImageConfig> TokenLearner<C> {
         let model = task.optim.prepare(task.first_model(device)?)?;
         let bundle = Bundle { model, codec, bpe: Some(bpe) };
         let optimizer = Optimizer::new(task.optim.clone());
+        let average = Average::begin(&task.average, &bundle.model);
         let (task, device) = (task.clone(), device.clone());
-        Ok(Self { task, bundle, optimizer, train, held_out, exercises, measured, prompts, device })
+        Ok(Self { task, bundle, optimizer, average, train, held_out, exercises, measured, prompts, device })
     }
 
     /// The model with its codec and vocabulary, as trained so far.
@@ -134,6 +137,7 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
         let lr = self.task.schedule.at(step, self.task.run.steps);
         let (model, norm) = self.optimizer.step(lr, model, grads);
         self.bundle.model = model;
+        self.average.update(&self.bundle.model, step);
         metrics.push("grad_norm", norm);
         metrics.push("lr", lr);
         Ok(metrics)
@@ -141,7 +145,8 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
 
     fn validate(&mut self) -> Result<Metrics> {
         let Some(tokens) = &self.held_out else { return Ok(Metrics::new()) };
-        let (model, device) = (self.bundle.model.valid(), self.device.clone().without_autodiff());
+        let model = self.average.finished(&self.bundle.model);
+        let device = self.device.clone().without_autodiff();
         let mut scores = Scores::default();
         for exercise in &self.measured {
             let rows = exercise.rows();
@@ -159,7 +164,7 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
     fn sample(&mut self, dir: &Path, step: u64) -> Result<()> {
         let columns = if self.task.samples.columns == 0 { 4 } else { self.task.samples.columns };
         let how = Sampling { config: self.task.samples.sampling, batch: self.task.data.batch_size };
-        let model = self.bundle.model.valid();
+        let model = self.average.finished(&self.bundle.model);
         let pictures = self.bundle.draw_with(&model, &self.prompts, columns, &how, &mut |_| ())?;
         save_grid(&pictures, columns, &dir.join(sample_name(step, "")))?;
         Ok(atomic::write(dir.join("prompts.txt"), self.prompts.join("\n") + "\n")?)
@@ -167,6 +172,7 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
 
     fn save(&self, dir: &Path) -> Result<()> {
         save_module(&self.bundle.model, &dir.join("weights.safetensors"))?;
+        self.average.save(dir)?;
         if let Some(bpe) = &self.bundle.bpe {
             save_settings(bpe, dir)?;
         }
@@ -175,11 +181,12 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
 
     fn load(&mut self, dir: &Path) -> Result<()> {
         self.bundle.model = load_module(self.bundle.model.clone(), &dir.join("weights.safetensors"))?;
+        self.average.load(dir, &self.bundle.model)?;
         self.optimizer.load(&dir.join("optimizer.safetensors"), &self.device)
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
-        self.bundle.save(&self.sources(), dir)
+        self.bundle.save_with(&self.average.finished(&self.bundle.model), &self.sources(), dir)
     }
 
     fn facts(&self) -> Facts {
@@ -207,7 +214,9 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
             items: "tokens",
             steps_per_epoch: epoch,
             // f32 weights, their gradients, and what the optimizer remembers.
-            state_bytes: 8 * parameters as u64 + self.optimizer.state_bytes(&self.bundle.model),
+            state_bytes: 8 * parameters as u64
+                + self.optimizer.state_bytes(&self.bundle.model)
+                + self.average.bytes(),
             fingerprint: self.train.fingerprint().to_owned(),
             notes,
         }

@@ -7,7 +7,6 @@ use burn::tensor::{Int, Tensor};
 use sha2::{Digest, Sha256};
 use tokenize::metrics::{CodeUsage, Psnr, mean_squared_error};
 use tokenize::pixels;
-use tokenize::vqgan::VqGan;
 
 use super::VqGanLearner;
 use super::learner::{codes_of, scalar};
@@ -20,7 +19,6 @@ const CHUNK: usize = 16;
 
 /// Files of a checkpoint.
 pub(super) const MODEL: &str = "model.safetensors";
-pub(super) const MEAN: &str = "mean.safetensors";
 const OPTIM: &str = "optim.safetensors";
 const DISCRIMINATOR: &str = "discriminator.safetensors";
 const DISCRIMINATOR_OPTIM: &str = "discriminator_optim.safetensors";
@@ -28,16 +26,11 @@ const CODEBOOK: &str = "codebook.safetensors";
 const IDLE: &str = "idle.txt";
 
 impl VqGanLearner {
-    /// The weights that are validated, drawn with and exported, without gradients.
-    fn finished(&self) -> VqGan {
-        self.mean.clone().unwrap_or_else(|| self.model.valid())
-    }
-
     /// Reconstructions of held-out pictures `from..to`, with their codes.
     fn reconstruct(&self, from: usize, to: usize) -> (Tensor<4>, Tensor<4>, Tensor<3, Int>) {
         let device = self.device.clone().without_autodiff();
         let pixels = self.valid.range(from, to, &device);
-        let model = self.finished();
+        let model = self.average.finished(&self.model);
         let codes = model.encode(pixels.clone());
         (pixels, model.decode(codes.clone()), codes)
     }
@@ -45,12 +38,11 @@ impl VqGanLearner {
     /// Bytes of f32 weights, their gradients and what the optimizers remember.
     fn state_bytes(&self) -> u64 {
         let of = |weights: usize, remembered: u64| 8 * weights as u64 + remembered;
-        let mean = self.mean.as_ref().map_or(0, |mean| 4 * mean.num_params() as u64);
         let judge = self.adversary.as_ref().map_or(0, |adversary| {
             let judge = &adversary.discriminator;
             of(judge.num_params(), adversary.optim.state_bytes(judge))
         });
-        of(self.model.num_params(), self.optim.state_bytes(&self.model)) + mean + judge
+        of(self.model.num_params(), self.optim.state_bytes(&self.model)) + self.average.bytes() + judge
     }
 
     /// Mean logits of pictures and of their reconstructions by the running statistics, once the discriminator counts.
@@ -128,9 +120,7 @@ impl Learner for VqGanLearner {
     fn save(&self, dir: &Path) -> Result<()> {
         save_module(&self.model, &dir.join(MODEL))?;
         self.optim.save(&dir.join(OPTIM))?;
-        if let Some(mean) = &self.mean {
-            save_module(mean, &dir.join(MEAN))?;
-        }
+        self.average.save(dir)?;
         if let Some(ema) = &self.ema {
             ema.save(&dir.join(CODEBOOK))?;
         }
@@ -145,9 +135,7 @@ impl Learner for VqGanLearner {
     fn load(&mut self, dir: &Path) -> Result<()> {
         self.model = load_module(self.model.clone(), &dir.join(MODEL))?;
         self.optim.load(&dir.join(OPTIM), &self.device)?;
-        if let Some(mean) = self.mean.take() {
-            self.mean = Some(load_module(mean, &dir.join(MEAN))?);
-        }
+        self.average.load(dir, &self.model)?;
         if let Some(ema) = &mut self.ema {
             ema.load(&dir.join(CODEBOOK))?;
         }
@@ -165,7 +153,8 @@ impl Learner for VqGanLearner {
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
-        super::export::save(&self.finished(), &self.task.model, &dir.join("vqgan.safetensors"), false)
+        let model = self.average.finished(&self.model);
+        super::export::save(&model, &self.task.model, &dir.join("vqgan.safetensors"), false)
     }
 
     fn facts(&self) -> Facts {
