@@ -7,13 +7,14 @@
 //! | [`data`] | token shards in memory, batches as a pure function of the step |
 //! | [`gpt`], [`rudolph`], [`dalle`], [`image_gpt`] | the transformer and the models that are configurations of it |
 //! | [`model`], [`weights`], [`presets`], [`convert`] | any of them, and published checkpoints in and out |
-//! | [`objective`], [`optim`], [`schedule`] | losses, four optimizers, the learning rate |
+//! | [`objective`], [`optim`], [`schedule`], [`average`] | losses, four optimizers, the learning rate, the mean of the weights |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
 //! | [`token_task`], [`image_gpt_task`], [`vqgan`] | what can be trained |
 //! | [`sampling`], [`draw`], [`words`], [`classify`], [`bundle`] | what a trained model is for |
 //! | [`evaluate`], [`probe`], [`clip`], [`inception`] | how good it is, and the networks that judge its drawings |
 //! | [`device`], [`machine`], [`cli`] | where it runs, what is there, and the command line |
 
+pub mod average;
 pub mod bundle;
 pub mod classify;
 pub mod cli;

@@ -55,7 +55,7 @@ impl<C: TextImageConfig> TokenLearner<C> {
         Memory {
             data: self.rows_held(),
             weights: Memory::floats(weights),
-            average: 0,
+            average: self.average.bytes(),
             optimizer: self.optimizer.state_bytes(model),
             gradients: Memory::floats(side_by_side * weights),
             activations: Memory::floats(side_by_side * rows * most),

@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use pipeline::atomic;
 use tokenize::bpe::Bpe;
@@ -16,6 +15,7 @@ use super::part::{Part, pass};
 use super::scores::{Scores, spread};
 use super::shares::Shares;
 use super::{TextImage, TextImageConfig, TokenTask};
+use crate::average::{Average, MEAN};
 use crate::bundle::{Bundle, Sampling, Sources, settings_of};
 use crate::data::{Expected, Reading, Stream, Taken, Template, Tokens, Window};
 use crate::device::mix;
@@ -34,6 +34,7 @@ pub struct TokenLearner<C: TextImageConfig> {
     pub(super) task: TokenTask<C>,
     pub(super) bundle: Bundle<C::Model>,
     pub(super) optimizer: Optimizer,
+    pub(super) average: Average<C::Model>,
     pub(super) sets: Vec<Sets>,
     /// In the order of the mix.
     pub(super) taught: Vec<Taught>,
@@ -67,8 +68,9 @@ impl<C: TextImageConfig> TokenLearner<C> {
         let model = task.optim.prepare(task.first_model(device)?)?;
         let bundle = Bundle { model, codec, bpe: Some(bpe) };
         let optimizer = Optimizer::new(task.optim.clone());
+        let average = Average::begin(&task.average, &bundle.model);
         let (task, device) = (task.clone(), device.clone());
-        Ok(Self { task, bundle, optimizer, sets, taught, measured, shares, prompts, device })
+        Ok(Self { task, bundle, optimizer, average, sets, taught, measured, shares, prompts, device })
     }
 
     /// The model with its codec and vocabulary, as trained so far.
@@ -142,11 +144,15 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
         let lr = self.task.schedule.at(step, self.task.run.steps);
         let (model, made) = self.optimizer.learn(lr, model, grads, metrics);
         self.bundle.model = model;
+        if made.metrics.not_finite().is_none() {
+            self.average.update(&self.bundle.model, step);
+        }
         Ok(Step { waited, ..made })
     }
 
     fn validate(&mut self) -> Result<Metrics> {
-        let (model, device) = (self.bundle.model.valid(), self.device.clone().without_autodiff());
+        let model = self.average.finished(&self.bundle.model);
+        let device = self.device.clone().without_autodiff();
         let mut scores = Scores::default();
         for Measured { exercise, set, rows } in &self.measured {
             let Some(tokens) = &self.sets[*set].held_out else { continue };
@@ -164,7 +170,7 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
     fn sample(&mut self, dir: &Path, step: u64) -> Result<()> {
         let columns = if self.task.samples.columns == 0 { 4 } else { self.task.samples.columns };
         let how = Sampling { config: self.task.samples.sampling, batch: self.task.data.batch_size };
-        let model = self.bundle.model.valid();
+        let model = self.average.finished(&self.bundle.model);
         let pictures = self.bundle.draw_with(&model, &self.prompts, columns, &how, &mut |_| ())?;
         save_grid(&pictures, columns, &dir.join(sample_name(step, "")))?;
         Ok(atomic::write(dir.join("prompts.txt"), self.prompts.join("\n") + "\n")?)
@@ -172,6 +178,9 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
 
     fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = Snapshot::new().module(WEIGHTS, &self.bundle.model);
+        if let Some(mean) = self.average.mean() {
+            snapshot = snapshot.module(MEAN, mean);
+        }
         if let Some(bpe) = &self.bundle.bpe {
             let (name, text) = settings_of(bpe)?;
             snapshot = snapshot.text(name, text);
@@ -181,11 +190,12 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
 
     fn load(&mut self, dir: &Path) -> Result<()> {
         self.bundle.model = load_module(self.bundle.model.clone(), &dir.join(WEIGHTS))?;
+        self.average.load(dir, &self.bundle.model)?;
         self.optimizer.load(&dir.join(OPTIMIZER), &self.device)
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
-        self.bundle.save(&self.sources(), dir)
+        self.bundle.save_with(&self.average.finished(&self.bundle.model), &self.sources(), dir)
     }
 
     fn facts(&self) -> Facts {

@@ -1,4 +1,4 @@
-//! Fine-tuning of the golden DALL·E with parts of it frozen.
+//! Fine-tuning of the golden DALL·E with parts of it frozen, and with a mean of its weights.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,9 +7,10 @@ use burn::tensor::Device;
 
 use super::golden::{Golden, dalle};
 use super::{DalleTask, TokenLearner};
-use crate::dalle::DalleConfig;
+use crate::dalle::{Dalle, DalleConfig};
 use crate::objective::LossLayout;
-use crate::run::{Learner, Task};
+use crate::optim::OptimKind;
+use crate::run::{Learner, Task, save_module};
 
 /// A task whose steps depend on nothing but the weights.
 fn task(golden: &Golden) -> DalleTask {
@@ -67,4 +68,33 @@ fn a_rate_of_nothing_is_refused_before_the_first_step() {
     let Err(error) = task.learner(&Device::flex().autodiff()) else { panic!("it was taken") };
     assert!(error.to_string().starts_with("optim.rates.\"layers.*.atention\": "), "{error}");
     assert_eq!(error.hint().unwrap(), "did you mean `layers.*.attention`?");
+}
+
+#[test]
+fn with_a_mean_a_run_goes_on_bit_for_bit_and_exports_it() {
+    let golden = Golden::open("rudalle-v2");
+    let mut task = task(&golden);
+    task.average.decay = 0.9;
+    task.optim.kind = OptimKind::Adafactor;
+    let [half, straight, resumed] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let mut one = learner(&task);
+    (0..2).for_each(|step| drop(one.step(step).unwrap()));
+    one.snapshot().unwrap().write(half.path()).unwrap();
+    let mut other = learner(&task);
+    other.load(half.path()).unwrap();
+    for (learner, dir) in [(&mut one, &straight), (&mut other, &resumed)] {
+        (2..4).for_each(|step| drop(learner.step(step).unwrap()));
+        learner.snapshot().unwrap().write(dir.path()).unwrap();
+    }
+    for name in ["weights.safetensors", "mean.safetensors", "optimizer.safetensors"] {
+        assert!(tensors(&straight.path().join(name)) == tensors(&resumed.path().join(name)), "{name}");
+    }
+    let mean = tensors(&straight.path().join("mean.safetensors"));
+    assert!(mean != tensors(&straight.path().join("weights.safetensors")), "the mean lags behind");
+    let exported = tempfile::tempdir().unwrap();
+    one.export(exported.path()).unwrap();
+    let weights = exported.path().join("weights.safetensors");
+    let model = Dalle::load(&task.model, &weights, &Device::flex()).unwrap();
+    save_module(&model, &exported.path().join("read.safetensors")).unwrap();
+    assert!(tensors(&exported.path().join("read.safetensors")) == mean, "the mean is exported");
 }

@@ -13,6 +13,7 @@ use super::quantize::Quantized;
 use super::restart::Idle;
 use super::{CodebookKind, LeftOut, Loaded, Pictures, VqGanTask};
 use crate::Result;
+use crate::average::Average;
 use crate::data::Order;
 use crate::device::mix;
 use crate::optim::{Optimizer, paths};
@@ -28,8 +29,8 @@ pub struct VqGanLearner {
     pub(super) order: Order,
     pub(super) criterion: Criterion,
     pub(super) model: VqGan,
-    /// The running mean of the model's weights, where one is kept.
-    pub(super) mean: Option<VqGan>,
+    /// The running mean of the model's weights.
+    pub(super) average: Average<VqGan>,
     pub(super) optim: Optimizer,
     pub(super) idle: Idle,
     pub(super) ema: Option<EmaCodebook>,
@@ -74,7 +75,7 @@ impl VqGanLearner {
         let codebook = model.quantize.codebook().filter(|_| task.codebook.kind == CodebookKind::Ema);
         Ok(Self {
             order: Order::new(task.run.seed, train.len(), task.data.pictures_per_step()),
-            mean: task.average.begin(&model),
+            average: Average::begin(&task.average, &model),
             ema: codebook.map(|codebook| EmaCodebook::new(&codebook.val())),
             model,
             optim: Optimizer::new(task.optim.clone()),
@@ -117,9 +118,7 @@ impl VqGanLearner {
             adversary.step(lr);
         }
         self.move_codebook(step, seen, &mut made.metrics);
-        if let Some(mean) = self.mean.take() {
-            self.mean = Some(self.task.average.update(mean, &self.model, step));
-        }
+        self.average.update(&self.model, step);
         made
     }
 
