@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::show_model;
 use super::start::run_config;
 use crate::bundle;
-use crate::curves::{self, Curves, curves_of};
+use crate::curves::{self, Curves, Report, curves_of};
 use crate::image_gpt_task::ImageGptTask;
 use crate::presets::PRESETS;
 use crate::run::{Checkpoints, Kind, Task};
@@ -43,7 +43,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// A run as it stands: a table and its curves.
+/// A run as it stands: a table and its curves here, everything on a page in its folder.
 fn show_run(path: &Path, common: &Common) -> Result<()> {
     let config = run_config(path)?;
     let run = Standing::read(path)?;
@@ -52,6 +52,11 @@ fn show_run(path: &Path, common: &Common) -> Result<()> {
     }
     let curves = curves_of(&run.curves, Screen::stdout());
     print([run.text(path), curves].join("\n\n").trim_end())?;
+    match Report::read(path).and_then(|report| report.write()) {
+        Ok(page) => common.say(&format!("the whole report is {}", page.display())),
+        // Somebody else's run is there to be looked at as well.
+        Err(error) => common.say(&format!("no report written: {error}")),
+    }
     Ok(())
 }
 

@@ -5,12 +5,15 @@
 //! column that there is room for: a spike of one line stays visible.
 
 mod columns;
+mod page;
 mod read;
+mod report;
 mod scale;
 mod svg;
 mod text;
 
 pub use read::{Curves, HELD_OUT, Points, Series, TRAIN};
+pub use report::Report;
 pub use scale::number;
 pub(crate) use svg::{Chart, Line, STYLE};
 pub use text::curves_of;
