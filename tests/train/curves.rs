@@ -50,3 +50,29 @@ fn show_bears_a_run_without_metrics_and_one_that_is_being_written() {
         "{shown}"
     );
 }
+
+#[test]
+fn compare_lays_runs_over_each_other() {
+    let bench = Bench::new();
+    bench.ok(&["tiny.toml", "-q"]);
+    bench.ok(&["tiny.toml", "-q", "--set", "run.seed=2", "--set", "run.out=other"]);
+    let shown = bench.ok(&["compare", "run", "other", "--html", "both.html", "-q"]);
+    assert!(shown.starts_with("loss   ⠒⠒ run   ● other\n"), "{shown}");
+    assert!(shown.contains("\nkey       run  other\nrun.seed  1    2\n"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+    let page = std::fs::read_to_string(bench.path("both.html")).unwrap();
+    assert!(page.contains("curve-1") && page.contains("run.seed") && !page.contains("http"));
+    let json = bench.ok(&["compare", "run", "other", "--json"]);
+    let records: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 2);
+    let other = &records[1];
+    assert_eq!((other["type"].as_str(), other["version"].as_u64()), (Some("comparison"), Some(1)));
+    assert_eq!((other["step"].as_u64(), other["differs"]["run.seed"].as_u64()), (Some(12), Some(2)));
+    insta::assert_snapshot!(bench.fault(&["compare", "run", "nowhere"]), @"
+    exit 2
+    error: nowhere: not a run folder, it has no run.toml
+    hint: give the folder that a configuration names as `run.out`
+    ");
+    assert_eq!(bench.run(&["compare", "run"]).status.code(), Some(2));
+}

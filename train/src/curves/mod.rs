@@ -5,6 +5,7 @@
 //! column that there is room for: a spike of one line stays visible.
 
 mod columns;
+mod comparison;
 mod page;
 mod read;
 mod report;
@@ -12,6 +13,7 @@ mod scale;
 mod svg;
 mod text;
 
+pub use comparison::Comparison;
 pub use read::{Curves, HELD_OUT, Points, Series, TRAIN};
 pub use report::Report;
 pub use scale::number;
