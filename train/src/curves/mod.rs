@@ -6,6 +6,7 @@
 
 mod columns;
 mod comparison;
+mod live;
 mod page;
 mod read;
 mod report;
@@ -14,6 +15,7 @@ mod svg;
 mod text;
 
 pub use comparison::Comparison;
+pub use live::Live;
 pub use read::{Curves, HELD_OUT, Points, Series, TRAIN};
 pub use report::Report;
 pub use scale::number;
