@@ -9,6 +9,7 @@
 //! | [`model`], [`weights`], [`presets`], [`convert`] | any of them, and published checkpoints in and out |
 //! | [`objective`], [`optim`], [`schedule`], [`average`] | losses, four optimizers, the learning rate, the mean of the weights |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
+//! | [`curves`] | how a run went: its metrics in the terminal and on a page |
 //! | [`token_task`], [`image_gpt_task`], [`vqgan`] | what can be trained |
 //! | [`sampling`], [`draw`], [`words`], [`classify`], [`bundle`] | what a trained model is for |
 //! | [`evaluate`], [`probe`], [`clip`], [`inception`] | how good it is, and the networks that judge its drawings |
@@ -20,6 +21,7 @@ pub mod classify;
 pub mod cli;
 pub mod clip;
 pub mod convert;
+pub mod curves;
 pub mod dalle;
 pub mod dalle_pytorch;
 pub mod data;

@@ -49,8 +49,7 @@ pub(super) fn run_config(run: &Path) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    Err(Error::config(format!("{}: not a run folder, it has no run.toml", run.display()))
-        .with_hint("give the folder that a configuration names as `run.out`"))
+    Err(Folder::missing(run))
 }
 
 fn dispatch(path: &Path, out: Option<&Path>, how: &HowArgs, common: &Common) -> Result<u8> {
@@ -78,7 +77,7 @@ fn load_and_train<T: Task>(
     }
     common.say(&format!("training {} in {}", kind.name(), task.run().out.display()));
     let opening = Opening { fresh: how.fresh, accept: how.accept.clone() };
-    let mut talk = Talk::new(common.clone());
+    let mut talk = Talk::new(common.clone()).with_curves(&task.run().out);
     let interrupt = interrupt::install();
     let outcome = train_task(&task, &opening, &interrupt, &mut |event| talk.tell(event))?;
     Ok(if outcome == Outcome::Interrupted { interrupt.code() } else { 0 })

@@ -48,6 +48,14 @@ impl<'a> Checkpoints<'a> {
         Ok(found)
     }
 
+    /// The state that a checkpoint holds.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn state_in(checkpoint: &Path) -> Result<State> {
+        read_state(checkpoint)
+    }
+
     /// Loads the newest checkpoint into the learner; without one the run is at step 0.
     ///
     /// # Errors

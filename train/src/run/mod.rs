@@ -29,6 +29,7 @@ use pipeline::interrupt::Interrupt;
 pub use checkpoint::Checkpoints;
 pub use config::{Best, Retention, RunConfig};
 pub use event::{Event, Talk};
+pub(crate) use folder::flat;
 pub use folder::{Folder, Opening};
 pub use journal::Journal;
 pub use kind::Kind;
