@@ -173,7 +173,9 @@ fn a_loss_that_is_no_number_stops_the_run_and_is_named() {
     ]);
     let said = "exit 1\nerror: step 2: reconstruction is NaN, the first gradient that is not finite is that of encoder.";
     assert!(fault.starts_with(said), "{fault}");
-    assert!(fault.contains("training stopped\nhint: the last checkpoint is intact; try a lower `schedule.lr`"));
+    assert!(
+        fault.contains("training stopped\nhint: the last checkpoint is intact; try a lower `schedule.lr`")
+    );
 }
 
 #[test]
