@@ -116,15 +116,14 @@ impl Standing {
     fn text(&self, run: &Path) -> String {
         let mut out = format!("{}\n", run.display());
         let model = if self.finished { "model/ (train sample, train caption)" } else { "not written yet" };
+        let steps: Vec<_> = self.checkpoints.iter().map(|step| format!("step {step}")).collect();
+        let checkpoints = if steps.is_empty() { "none".to_owned() } else { steps.join(", ") };
         let line = |line: &Option<Value>| line.as_ref().map_or_else(|| "none".into(), numbers);
         let rows = [
             ("last step", line(&self.curves.train)),
             ("held out", line(&self.curves.valid)),
             ("best", line(&self.curves.best)),
-            (
-                "checkpoints",
-                self.checkpoints.iter().map(|step| format!("step {step}")).collect::<Vec<_>>().join(", "),
-            ),
+            ("checkpoints", checkpoints),
             ("model", model.into()),
         ];
         out.extend(rows.map(|(name, value)| format!("{name:>12}  {value}\n")));

@@ -111,7 +111,8 @@ impl<L: Learner> Run<'_, L> {
                 let (metrics, measured) = (state.means.take(), pace.line(&facts));
                 journal.write("train", &state, &metrics, &measured)?;
                 let rate = pace.rate();
-                watch(&Event::Logged { step: state.step, metrics: &metrics, rate, facts: &facts })?;
+                let (metrics, measured) = (&metrics, &measured[..]);
+                watch(&Event::Logged { step: state.step, metrics, measured, rate, facts: &facts })?;
             }
             if pace.steps() == SETTLED {
                 let (rate, mfu) = (pace.rate(), pace.overall(&facts));
