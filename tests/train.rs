@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail loudly")]
 
+#[path = "train/board.rs"]
+mod board;
 #[path = "train/codec.rs"]
 mod codec;
 #[path = "train/convert.rs"]

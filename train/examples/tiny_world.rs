@@ -23,8 +23,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(words.first().ok_or("FOLDER [GRID] [CODES] [ROWS]")?);
     let number = |place: usize, usual: usize| words.get(place).map_or(Ok(usual), |word| word.parse());
     let (grid, codes, rows) = (number(1, 4)?, number(2, 16)?, number(3, 256)?);
-    let captions: Vec<String> =
-        COLOURS.iter().flat_map(|colour| ANIMALS.iter().map(move |animal| format!("{colour} {animal}"))).collect();
+    let captions: Vec<String> = COLOURS
+        .iter()
+        .flat_map(|colour| ANIMALS.iter().map(move |animal| format!("{colour} {animal}")))
+        .collect();
     let bpe = Bpe::train(captions.iter(), 40)?;
     bpe.save(folder.join("bpe.json"))?;
     let path = folder.join("codec.safetensors");

@@ -174,7 +174,6 @@ mod tests {
         assert!(average.mean().is_none() && average.bytes() == 0);
         assert_eq!(numbers(&average.finished(&second)), numbers(&second));
         let dir = tempfile::tempdir().unwrap();
-        crate::run::save_module(average.mean().unwrap(), &dir.path().join(MEAN)).unwrap();
         assert_eq!(weights_in(dir.path(), "last"), dir.path().join("last"));
     }
 

@@ -14,7 +14,7 @@ use crate::bundle;
 use crate::curves::{self, Curves, Report, curves_of};
 use crate::image_gpt_task::ImageGptTask;
 use crate::presets::PRESETS;
-use crate::run::{Checkpoints, Kind, ROWS, Task};
+use crate::run::{Checkpoints, EPOCHS, Kind, ROWS, Task};
 use crate::token_task::{DalleTask, RudolphTask};
 use crate::vqgan::VqGanTask;
 use crate::{Error, Result};
@@ -144,8 +144,10 @@ impl Standing {
 
 /// `step 200  loss 4.123  image 3.987`.
 fn numbers(line: &Value) -> String {
-    let hidden = ["type", "version", "seconds", "steps_per_second", "stall", "checkpoint_stall", "memory"];
-    let shown = |name: &str| !hidden.contains(&name) && !name.starts_with(ROWS);
+    // What is measured of the machine, and counts of rows, are among the curves.
+    let hidden = ["type", "version", "seconds", "stall", "checkpoint_stall", "mfu", "memory"];
+    let counted = |name: &str| name.starts_with(ROWS) || name.starts_with(EPOCHS);
+    let shown = |name: &str| !hidden.contains(&name) && !name.ends_with("_per_second") && !counted(name);
     let fields = line.as_object().into_iter().flatten().filter(|(name, _)| shown(name));
     let number = |(name, value): (&String, &Value)| match (name.as_str(), value.as_f64()) {
         ("step", _) | (_, None) => format!("{name} {value}"),

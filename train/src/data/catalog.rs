@@ -1,5 +1,6 @@
 //! The shards of a run by their footers: which rows there are, without reading them.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,13 +26,13 @@ pub struct Reading {
     pub bpe: Option<Bpe>,
 }
 
-/// A row group of a shard, or its first rows.
+/// A row group of a shard, or some of its rows.
 #[derive(Clone, Debug)]
 pub struct Block {
     shard: Arc<Path>,
     group: usize,
     /// Rows of it that count, before any filter.
-    pub rows: usize,
+    pub rows: Range<usize>,
     /// Whether each of them has a caption and an image.
     pub complete: bool,
 }
@@ -61,7 +62,7 @@ impl Catalog {
                 let block = |(group, found): (usize, &tokenize::tokens::Group)| Block {
                     shard: Arc::clone(&shard),
                     group,
-                    rows: found.rows,
+                    rows: 0..found.rows,
                     complete: found.complete,
                 };
                 blocks.extend(footer.groups.iter().enumerate().map(block));
@@ -74,23 +75,43 @@ impl Catalog {
     /// Rows before any filter.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.blocks.iter().map(|block| block.rows).sum()
+        self.blocks.iter().map(|block| block.rows.len()).sum()
     }
 
-    /// Takes the last images off, at least `count` of them with all their rows, and gives them back.
+    /// Takes the last `count` images off, with all their rows, and gives them back.
     ///
     /// # Errors
-    /// A shard that cannot be read, or fewer images than that.
+    /// A shard that cannot be read, or no image is left.
     pub fn hold_out(&mut self, count: usize, reading: &Reading) -> Result<Tokens> {
-        let mut taken: Vec<Block> = Vec::new();
+        let (mut taken, mut wanted) = (Vec::new(), count);
         while let Some(block) = self.blocks.pop() {
-            taken.insert(0, block);
-            let tokens = reading.load(&taken)?;
-            if tokens.images().len() >= count && !self.blocks.is_empty() {
-                return Ok(tokens);
+            let images = reading.load(std::slice::from_ref(&block))?.images().len();
+            if images > wanted {
+                let at = block.row_after(images - wanted, reading)?;
+                taken.insert(0, Block { rows: at..block.rows.end, ..block.clone() });
+                self.blocks.push(Block { rows: block.rows.start..at, ..block });
+                return reading.load(&taken);
             }
+            taken.insert(0, block);
+            wanted -= images;
         }
         Err(Error::config(format!("data.holdout: {count} leaves no image to train on")))
+    }
+}
+
+impl Block {
+    /// The row behind the first `images` images and all their captions.
+    fn row_after(&self, images: usize, reading: &Reading) -> Result<usize> {
+        let (mut low, mut high) = (self.rows.start, self.rows.end);
+        while low < high {
+            let middle = high - (high - low) / 2;
+            let part = Self { rows: self.rows.start..middle, ..self.clone() };
+            match reading.load(&[part])?.images().len() <= images {
+                true => low = middle,
+                false => high = middle - 1,
+            }
+        }
+        Ok(low)
     }
 }
 
@@ -106,7 +127,7 @@ impl Reading {
         let mut rows = 0;
         let few = blocks.iter().take_while(|block| {
             let more = rows < SAMPLE_ROWS;
-            rows += block.rows;
+            rows += block.rows.len();
             more
         });
         let few: Vec<_> = few.cloned().collect();
@@ -130,7 +151,7 @@ impl Reading {
         let how = How { filter: &self.filter, expected: &self.expected, texts: &texts };
         let mut loader = Loader::default();
         for block in blocks {
-            let part = Part { shard: &block.shard, group: Some(block.group), rows: block.rows };
+            let part = Part { shard: &block.shard, group: Some(block.group), rows: block.rows.clone() };
             loader.read(part, &how)?;
         }
         Ok(loader.finish_even_empty())

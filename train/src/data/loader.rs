@@ -43,12 +43,11 @@ impl How<'_> {
 }
 
 /// A shard, or some rows of one of its row groups.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Part<'a> {
     pub(super) shard: &'a Path,
     pub(super) group: Option<usize>,
-    /// The first so many rows.
-    pub(super) rows: usize,
+    pub(super) rows: Range<usize>,
 }
 
 /// Rows gathered so far.
@@ -88,10 +87,10 @@ impl Loader {
         let bpe = how.texts.bpe.map(|bpe| bpe.clone().with_lowercase(reader.meta().lowercase));
         let reasons = reader.extra_columns().iter().any(|column| column.name == REASON);
         let plain = how.filter.is_any() && how.texts.templates.is_empty() && !reasons;
-        let mut left = part.rows;
+        let mut place = 0;
         while let Some(batch) = reader.next_batch() {
             let batch = batch?;
-            for row in 0..batch.len().min(left) {
+            for row in (0..batch.len()).filter(|row| part.rows.contains(&(place + row))) {
                 if plain {
                     self.push(batch.key(row), batch.text_ids(row), batch.codes(row), &[]);
                     continue;
@@ -103,7 +102,7 @@ impl Loader {
                     self.push(batch.key(row), batch.text_ids(row), batch.codes(row), &written);
                 }
             }
-            left -= batch.len().min(left);
+            place += batch.len();
         }
         Ok(())
     }

@@ -74,7 +74,7 @@ impl Stream {
         for block in blocks {
             let known = of_complete.filter(|_| block.complete && reading.filter.is_any());
             let count = match known {
-                Some(all) => block.rows * usize::from(all),
+                Some(all) => block.rows.len() * usize::from(all),
                 None => choose(&reading.load(std::slice::from_ref(block))?).len(),
             };
             counted.push(Counted { block: block.clone(), taken: count as u64 });
@@ -181,7 +181,7 @@ impl Plan {
             if let Some((_, blocks)) = windows.last_mut() {
                 blocks.push(block);
             }
-            held += blocks[block].block.rows;
+            held += blocks[block].block.rows.len();
             begin += blocks[block].taken;
         }
         Self { epoch, windows }
@@ -378,12 +378,19 @@ mod tests {
     }
 
     #[test]
-    fn the_last_images_are_held_out_by_whole_blocks() {
+    fn the_last_images_are_held_out_and_nothing_else() {
         let (dir, _) = shards();
         let mut catalog = Catalog::read(&[dir.path()], &reading()).unwrap();
-        let held_out = catalog.hold_out(10, &reading()).unwrap();
-        assert!((10..30).contains(&held_out.images().len()), "{}", held_out.images().len());
-        assert_eq!(catalog.rows() + held_out.len(), 8221);
+        let all = reading().load(&catalog.blocks).unwrap();
+        for count in [10, 3, 4000] {
+            let before = catalog.rows();
+            let held_out = catalog.hold_out(count, &reading()).unwrap();
+            assert_eq!((held_out.images().len(), catalog.rows() + held_out.len()), (count, before));
+            let first = catalog.rows();
+            assert_eq!(held_out.text(0), all.text(first), "the rows behind those that stay");
+            assert_eq!(reading().load(&catalog.blocks).unwrap().len(), first);
+        }
+        assert!(catalog.clone().hold_out(9000, &reading()).is_err());
         let none = Reading {
             filter: Where([("a".to_owned(), super::super::Values::One("b".into()))].into()),
             ..(*reading()).clone()

@@ -233,7 +233,7 @@ impl Sets {
                 format!("{rows} training rows{of}, {} images", self.sample.images().len())
             }
             Some(blocks) => {
-                let rows: usize = blocks.iter().map(|block| block.rows).sum();
+                let rows: usize = blocks.iter().map(|block| block.rows.len()).sum();
                 format!("{rows} training rows{}, read from the shards {buffer} at a time", self.of_name())
             }
         }

@@ -6,7 +6,8 @@ mod plot;
 
 use pipeline::terminal::Screen;
 
-use super::read::{Curves, HELD_OUT, TRAIN, about};
+use super::read::{Curves, HELD_OUT, Series, TRAIN, about};
+use crate::run::ROWS;
 pub(super) use plot::{Curve, Plot};
 
 /// Wider plots show no more.
@@ -30,7 +31,9 @@ pub fn curves_of(curves: &Curves, screen: Screen) -> String {
     let plot =
         Plot { title: "loss", curves: loss(train, held_out), width, height: TALL, colour: screen.colour };
     let mut lines = plot.lines();
-    let others: Vec<_> = curves.in_order().filter(|series| series.metric != "loss").collect();
+    // Counts of rows say the same as the epochs.
+    let other = |series: &&Series| series.metric != "loss" && !series.metric.starts_with(ROWS);
+    let others: Vec<_> = curves.in_order().filter(other).collect();
     if !others.is_empty() && !lines.is_empty() {
         lines.push(String::new());
     }
