@@ -34,7 +34,7 @@ pub use journal::Journal;
 pub use kind::Kind;
 pub use learner::{Facts, Learner, Metrics, Step, Task, sample_name};
 pub use memory::Memory;
-pub use parts::{in_parts, width};
+pub use parts::{Said, in_parts};
 pub use sheet::{grid, png, save_grid};
 pub use snapshot::Snapshot;
 pub use state::{Means, State};

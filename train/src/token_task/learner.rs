@@ -18,9 +18,8 @@ use crate::data::{Expected, Template, Texts, Tokens, code_frequency_loss};
 use crate::device::mix;
 use crate::draw::Draws;
 use crate::optim::Optimizer;
-use crate::run::{
-    Facts, Learner, Memory, Metrics, Snapshot, Step, load_module, sample_name, save_grid, width,
-};
+use crate::ranks::Team;
+use crate::run::{Facts, Learner, Memory, Metrics, Snapshot, Step, load_module, sample_name, save_grid};
 use crate::{Error, Result};
 
 /// Files of a checkpoint.
@@ -40,6 +39,7 @@ pub struct TokenLearner<C: TextImageConfig> {
     measured: Vec<Exercise>,
     prompts: Vec<String>,
     device: Device,
+    team: Team,
 }
 
 impl<C: TextImageConfig> TokenLearner<C> {
@@ -64,8 +64,8 @@ impl<C: TextImageConfig> TokenLearner<C> {
         let prompts = prompts(&task.samples.prompts, held_out.as_ref().unwrap_or(&train), &bpe);
         let bundle = Bundle { model: task.first_model(device)?, codec, bpe: Some(bpe) };
         let optimizer = Optimizer::new(task.optim.clone());
-        let (task, device) = (task.clone(), device.clone());
-        Ok(Self { task, bundle, optimizer, train, held_out, exercises, measured, prompts, device })
+        let (task, device, team) = (task.clone(), device.clone(), Team::alone(device.clone()));
+        Ok(Self { task, bundle, optimizer, train, held_out, exercises, measured, prompts, device, team })
     }
 
     /// The model with its codec and vocabulary, as trained so far.
@@ -93,7 +93,7 @@ impl<C: TextImageConfig> TokenLearner<C> {
             .zip(&spans)
             .map(|(exercise, span)| exercise.span(span.clone()))
             .collect();
-        let each = self.task.data.batch_size.div_ceil(self.task.data.parts);
+        let each = self.task.data.batch_size.div_ceil(self.team.parts(self.task.data.parts));
         let mut parts = Vec::new();
         for ((index, exercise), (rows, span)) in self.exercises.iter().enumerate().zip(rows.iter().zip(spans))
         {
@@ -133,10 +133,16 @@ impl<C: TextImageConfig> TokenLearner<C> {
 }
 
 impl<C: TextImageConfig> Learner for TokenLearner<C> {
+    fn join(&mut self, team: &Team) -> Result<()> {
+        team.check(self.task.data.batch_size, self.task.data.parts)?;
+        self.team = team.clone();
+        Ok(())
+    }
+
     fn step(&mut self, step: u64) -> Result<Step> {
-        let (model, device) = (self.bundle.model.clone(), self.device.clone());
+        let (model, team) = (self.bundle.model.clone(), self.team.clone());
         let recompute = self.task.run.recompute.then(|| mix(self.task.run.seed, step));
-        let (grads, metrics) = pass(&model, self.parts(step), recompute, &device)?;
+        let (grads, metrics) = pass(&model, self.parts(step), recompute, &team)?;
         let lr = self.task.schedule.at(step, self.task.run.steps);
         let (model, step) = self.optimizer.learn(lr, model, grads, metrics);
         self.bundle.model = model;
@@ -219,8 +225,9 @@ impl<C: TextImageConfig> TokenLearner<C> {
     fn memory(&self) -> Memory {
         let (model, data) = (&self.bundle.model, &self.task.data);
         let core = model.gpt().config();
-        let side_by_side = width(data.parts, part::side_by_side(model)) as u64;
-        let rows = data.batch_size.div_ceil(data.parts) as u64;
+        let parts = self.team.parts(data.parts);
+        let side_by_side = self.team.width(parts, part::side_by_side(model)) as u64;
+        let rows = data.batch_size.div_ceil(parts) as u64;
         let kept = |e: &Exercise| core.cost(e.plan.lengths()).kept(core.layers, self.task.run.recompute);
         let most = self.exercises.iter().map(kept).max().unwrap_or(0);
         let weights = model.num_params() as u64;

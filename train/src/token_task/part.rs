@@ -10,7 +10,8 @@ use crate::Result;
 use crate::device::mix;
 use crate::gpt::{Batch, ids};
 use crate::objective::Losses;
-use crate::run::{Metrics, in_parts};
+use crate::ranks::Team;
+use crate::run::{Metrics, Said, in_parts};
 
 /// Rows of one task.
 pub(super) struct Part<'a> {
@@ -22,51 +23,28 @@ pub(super) struct Part<'a> {
     pub(super) read: Option<Vec<Vec<u16>>>,
 }
 
-/// What one part says.
-struct Said {
-    rows: f64,
-    /// Total, left, image and right, as far as the task has them.
-    losses: Vec<(String, f64)>,
-}
-
-/// The gradients of the mean loss over all rows, and the mean losses of the rows that have them. With a seed for dropout
-/// the layers are computed anew on the way back.
+/// The gradients of the mean loss over all rows, and the mean losses of the rows that have them: the same on every rank of
+/// the team, of which each computes its share of the parts. With a seed for dropout the layers are computed anew on the
+/// way back.
 pub(super) fn pass<M: TextImage>(
     model: &M,
     parts: Vec<Part<'_>>,
     recompute: Option<u64>,
-    device: &Device,
+    team: &Team,
 ) -> Result<(GradientsParams, Metrics)> {
     let all: f64 = parts.iter().map(|part| part.rows.len() as f64).sum();
     let parts: Vec<_> = (0..).zip(parts).collect();
-    let job = |(index, part): (u64, Part<'_>), model: M| {
+    let job = |(index, part): (u64, Part<'_>), model: M, device: &Device| {
         Ok(one(model, &part, all, recompute.map(|seed| mix(seed, index)), device))
     };
     // Dropout draws from the device's one generator, so its order must be fixed.
-    let (grads, said) = in_parts(model, parts, side_by_side(model), job)?;
-    Ok((grads, means(&said)))
+    let (grads, said) = in_parts(model, parts, team, side_by_side(model), job)?;
+    Ok((grads, Said::means(&said)))
 }
 
 /// Whether parts may be computed side by side.
 pub(super) fn side_by_side<M: TextImage>(model: &M) -> bool {
     model.gpt().config().dropout == 0.0
-}
-
-/// The mean of each loss over the rows that have it, in the order in which they come.
-fn means(passed: &[Said]) -> Metrics {
-    let mut names: Vec<&String> = Vec::new();
-    for (name, _) in passed.iter().flat_map(|part| &part.losses) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let mean = |name: &String| {
-        let loss = |part: &Said| Some((part.rows, part.losses.iter().find(|(other, _)| other == name)?.1));
-        let with: Vec<_> = passed.iter().filter_map(loss).collect();
-        let rows: f64 = with.iter().map(|(rows, _)| rows).sum();
-        with.iter().map(|(rows, loss)| rows * loss).sum::<f64>() / rows
-    };
-    names.into_iter().map(|name| (name.clone(), mean(name))).collect()
 }
 
 /// One part, on a copy of the model whose graph no other part touches.
@@ -130,7 +108,8 @@ mod tests {
                 rows: rows.to_vec(),
                 read: Some(read.to_vec()),
             });
-            let (grads, metrics) = pass(&model, parts.collect(), recompute, &device).unwrap();
+            let (grads, metrics) =
+                pass(&model, parts.collect(), recompute, &Team::alone(device.clone())).unwrap();
             let mut flat = Flat(grads, Vec::new());
             model.visit(&mut flat);
             (flat.1, metrics.get("loss").unwrap(), metrics.get("image").unwrap())
