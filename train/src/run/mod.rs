@@ -159,6 +159,8 @@ impl<L: Learner> Run<'_, L> {
         if ranks.world() == 1 {
             return Ok(());
         }
+        // Weights are drawn when they are first looked at. For one process that is in its first step, hence this seed.
+        self.team.device().seed(mix(self.config.seed, state.step));
         let weights = ranks.agree(self.learner.snapshot())?.sha256();
         let data = state.fingerprint.clone();
         let held = Held { step: state.step, config: self.folder.config_sha256(), data, weights };
