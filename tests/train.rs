@@ -6,6 +6,8 @@
 mod codec;
 #[path = "train/convert.rs"]
 mod convert;
+#[path = "train/curves.rs"]
+mod curves;
 #[path = "train/dalle.rs"]
 mod dalle;
 #[path = "train/drawing.rs"]

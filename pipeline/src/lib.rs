@@ -5,7 +5,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`settings`], [`cli`] | a config file merged with `--set`, the flags all programs share |
-//! | [`progress`], [`interrupt`] | one progress line; Ctrl-C as a flag |
+//! | [`progress`], [`terminal`], [`interrupt`] | one progress line; the room it has; Ctrl-C as a flag |
 //! | [`io_failure`] | what a full disk or a missing file means for a program |
 //! | [`atomic`], [`store`], [`mod@unit`] | files that appear whole, a folder or bucket, the plan/unit/commit contract |
 //! | `crawl` (feature `crawl`) | link list → download → decode → resize → pair shards |
@@ -48,6 +48,7 @@ pub mod settings;
 pub mod store;
 #[cfg(feature = "crawl")]
 mod tally;
+pub mod terminal;
 pub mod unit;
 
 pub use error::{Error, Result};

@@ -123,6 +123,7 @@ fn every_objective_killed_and_resumed_equals_one_that_never_stopped() {
         &["--set", "model.dropout=0.1"][..],
         &["--set", "model.bidirectional=true", "--set", "hidden=0.3"],
         &["--set", "classify.label=label"],
+        &["--set", "average.decay=0.9", "--set", "optim.kind=lion", "--set", "classify.label=label"],
     ] {
         let with = |first: &[&'static str]| first.iter().chain(sets).copied().collect::<Vec<_>>();
         let straight = bench();

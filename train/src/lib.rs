@@ -7,19 +7,22 @@
 //! | [`data`] | token shards in memory, batches as a pure function of the step |
 //! | [`gpt`], [`rudolph`], [`dalle`], [`image_gpt`] | the transformer and the models that are configurations of it |
 //! | [`model`], [`weights`], [`presets`], [`convert`] | any of them, and published checkpoints in and out |
-//! | [`objective`], [`optim`], [`schedule`] | losses, AdamW and Muon, the learning rate |
+//! | [`objective`], [`optim`], [`schedule`], [`average`] | losses, four optimizers, the learning rate, the mean of the weights |
 //! | [`ranks`] | several processes and devices that make one run together |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
+//! | [`curves`] | how a run went: its metrics in the terminal and on a page |
 //! | [`token_task`], [`image_gpt_task`], [`vqgan`] | what can be trained |
 //! | [`sampling`], [`draw`], [`words`], [`classify`], [`bundle`] | what a trained model is for |
 //! | [`evaluate`], [`probe`], [`clip`], [`inception`] | how good it is, and the networks that judge its drawings |
 //! | [`device`], [`machine`], [`cli`] | where it runs, what is there, and the command line |
 
+pub mod average;
 pub mod bundle;
 pub mod classify;
 pub mod cli;
 pub mod clip;
 pub mod convert;
+pub mod curves;
 pub mod dalle;
 pub mod dalle_pytorch;
 pub mod data;

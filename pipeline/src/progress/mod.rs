@@ -2,6 +2,7 @@
 //!
 //! The first line appears at once. All of it goes to stderr, except `--json`, whose lines are data and go to stdout.
 
+mod block;
 mod tail;
 mod ticker;
 
@@ -13,9 +14,12 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle as BarStyle};
 use serde_json::{Map, Value};
 
+use block::Block;
 pub use tail::Detail;
 use tail::Tail;
 pub(crate) use ticker::Ticker;
+
+use crate::terminal::Screen;
 
 /// Time between two lines when nobody watches.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -70,6 +74,7 @@ struct Shared {
     /// 0 = unknown.
     total: AtomicU64,
     tail: Arc<Tail>,
+    block: Arc<Block>,
 }
 
 impl Progress {
@@ -92,16 +97,17 @@ impl Progress {
         before: u64,
         tail: Tail,
     ) -> Self {
-        let tail = Arc::new(tail);
+        let (tail, block) = (Arc::new(tail), Arc::new(Block::default()));
         let shared = Arc::new(Shared {
             style,
             noun,
-            bar: (style == ProgressStyle::Bar).then(|| bar(total, before, &tail)),
+            bar: (style == ProgressStyle::Bar).then(|| bar(total, before, &tail, &block)),
             started: Instant::now(),
             before: AtomicU64::new(before),
             done: AtomicU64::new(before),
             total: AtomicU64::new(total.unwrap_or(0)),
             tail,
+            block,
         });
         shared.show();
         let state = Arc::clone(&shared);
@@ -132,7 +138,7 @@ impl Progress {
         if let Some(bar) = &self.shared.bar {
             bar.set_length(total);
             bar.set_position(before);
-            style(bar, true, &self.shared.tail);
+            style(bar, true, &self.shared.tail, &self.shared.block);
             bar.reset_eta();
         }
     }
@@ -151,6 +157,15 @@ impl Progress {
     /// second need not word each change.
     pub fn follow(&self, source: impl Fn() -> Detail + Send + Sync + 'static) {
         self.shared.tail.follow(Box::new(source));
+    }
+
+    /// Lines above the bar, which `source` makes for the terminal whenever the bar is drawn; other styles have none.
+    pub fn above(&self, source: impl Fn(Screen) -> String + Send + Sync + 'static) {
+        if let Some(bar) = &self.shared.bar {
+            self.shared.block.follow(Box::new(source));
+            let total = self.shared.total.load(Ordering::Relaxed) > 0;
+            style(bar, total, &self.shared.tail, &self.shared.block);
+        }
     }
 
     /// A record of its own among the JSON lines, `{"type": kind, "version": 1, …}`; nothing in other styles.
@@ -282,24 +297,28 @@ fn emit(record: &Map<String, Value>) {
     drop(writeln!(std::io::stdout().lock(), "{line}"));
 }
 
-fn bar(total: Option<u64>, before: u64, tail: &Arc<Tail>) -> ProgressBar {
+fn bar(total: Option<u64>, before: u64, tail: &Arc<Tail>, block: &Arc<Block>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_position(before);
-    style(&bar, total.is_some(), tail);
+    style(&bar, total.is_some(), tail, block);
     bar.reset_eta();
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 
-fn style(bar: &ProgressBar, total: bool, tail: &Arc<Tail>) {
-    let template = match total {
+fn style(bar: &ProgressBar, total: bool, tail: &Arc<Tail>, block: &Arc<Block>) {
+    let line = match total {
         true => "{wide_bar:.cyan} {percent:>3}% {human_pos}/{human_len} {per_sec} ETA {eta} {tail}",
         false => "{spinner} {human_pos} {per_sec} {tail}",
     };
-    let tail = Arc::clone(tail);
+    // A block that is never asked for must not cost an empty line.
+    let template = if block.is_set() { format!("{{block}}\n{line}") } else { line.to_owned() };
+    let (tail, block) = (Arc::clone(tail), Arc::clone(block));
     let word =
         move |_: &ProgressState, out: &mut dyn std::fmt::Write| write!(out, "{tail}").unwrap_or_default();
-    if let Ok(style) = BarStyle::with_template(template) {
-        bar.set_style(style.with_key("tail", word));
+    let lines =
+        move |_: &ProgressState, out: &mut dyn std::fmt::Write| write!(out, "{block}").unwrap_or_default();
+    if let Ok(style) = BarStyle::with_template(&template) {
+        bar.set_style(style.with_key("tail", word).with_key("block", lines));
     }
 }
 

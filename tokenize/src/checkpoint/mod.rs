@@ -262,7 +262,7 @@ pub(crate) fn identity(contents: &[Vec<u8>]) -> String {
 }
 
 /// sha256 of a file in hex.
-pub(crate) fn sha256(path: &Path) -> Result<String> {
+pub fn sha256(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io(path))?);
     loop {

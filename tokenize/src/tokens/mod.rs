@@ -22,7 +22,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod column;
+mod groups;
 mod meta;
 mod reader;
 mod schema;
@@ -30,9 +32,11 @@ mod writer;
 
 use std::collections::BTreeMap;
 
+pub use batch::{Ids, TokenBatch};
 pub use column::{Column, Value};
+pub use groups::{Group, Groups};
 pub use meta::{FORMAT, TokenMeta};
-pub use reader::TokenReader;
+pub use reader::{Selection, TokenReader};
 pub use schema::schema;
 pub use writer::TokenWriter;
 

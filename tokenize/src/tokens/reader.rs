@@ -1,20 +1,26 @@
-//! Reads token shards row by row and checks what they promise.
+//! Reads token shards, by row or by batch, and checks what they promise.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, UInt16Type, UInt32Type};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::schema::OWN;
-use super::writer::check_row;
-use super::{Column, TokenMeta, TokenRow, Value, schema};
+use super::{Column, TokenBatch, TokenMeta, TokenRow, schema};
 use crate::{Error, Result};
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 1024;
+
+/// Which part of a shard is read. Keys, text ids and codes always are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Row groups, in this order; `None` for all.
+    pub groups: Option<Vec<usize>>,
+    /// Columns besides, by name (`caption` or one passed through); `None` for all.
+    pub columns: Option<Vec<String>>,
+}
 
 /// Iterates over the rows of one token shard.
 pub struct TokenReader {
@@ -32,13 +38,33 @@ impl TokenReader {
     /// # Errors
     /// A missing or truncated file, another format, or other columns than the metadata promises.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_part(path, &Selection::default())
+    }
+
+    /// The same for a part of it.
+    ///
+    /// # Errors
+    /// As for [`TokenReader::open`]; also a row group that the shard does not have.
+    pub fn open_part(path: impl AsRef<Path>, selection: &Selection) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let file = File::open(&path).map_err(Error::io(&path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&path, e))?;
+        let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&path, e))?;
         let metadata = builder.metadata().file_metadata();
         let meta = TokenMeta::from_key_values(&path, metadata.key_value_metadata())?;
         let rows = usize::try_from(metadata.num_rows()).unwrap_or_default();
         let extra = extra_columns(&path, builder.schema(), &meta)?;
+        if let Some(groups) = &selection.groups {
+            let known = builder.metadata().num_row_groups();
+            if let Some(group) = groups.iter().find(|group| **group >= known) {
+                return Err(damaged(&path, format!("row group {group} of {known}")));
+            }
+            builder = builder.with_row_groups(groups.clone());
+        }
+        if let Some(columns) = &selection.columns {
+            let roots = wanted(builder.schema(), columns);
+            let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+            builder = builder.with_projection(mask);
+        }
         let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(|e| damaged(&path, e))?;
         Ok(Self { path, meta, extra, rows, batches, batch: Vec::new().into_iter() })
     }
@@ -58,28 +84,21 @@ impl TokenReader {
         self.rows
     }
 
-    fn convert(&self, batch: &RecordBatch) -> Result<Vec<TokenRow>> {
-        let mut rows = Vec::with_capacity(batch.num_rows());
-        let keys = batch.column(0).as_string::<i32>();
-        let captions = batch.column(1).as_string::<i32>();
-        for i in 0..batch.num_rows() {
-            let row = TokenRow {
-                key: keys.value(i).to_owned(),
-                caption: captions.is_valid(i).then(|| captions.value(i).to_owned()),
-                text_ids: text_ids(batch, i),
-                codes: codes(batch, i),
-                extra: self.extra_values(batch, i),
-            };
-            check_row(&row, &self.meta)
-                .map_err(|why| damaged(&self.path, format!("row {:?}: {why}", row.key)))?;
-            rows.push(row);
-        }
-        Ok(rows)
-    }
-
-    fn extra_values(&self, batch: &RecordBatch, row: usize) -> BTreeMap<String, Value> {
-        let columns = self.extra.iter().zip(batch.columns().iter().skip(OWN.len()));
-        columns.filter_map(|(column, array)| Some((column.name.clone(), column.value(array, row)?))).collect()
+    /// The next rows together; `None` after the last.
+    ///
+    /// # Errors
+    /// A damaged file, or ids and codes out of the ranges that its metadata gives.
+    pub fn next_batch(&mut self) -> Option<Result<TokenBatch>> {
+        let batch = match self.batches.next()? {
+            Ok(batch) => batch,
+            Err(error) => return Some(Err(damaged(&self.path, error))),
+        };
+        let batch =
+            TokenBatch::new(&batch, &self.extra).ok_or_else(|| damaged(&self.path, "columns are missing"));
+        Some(batch.and_then(|batch| {
+            batch.check(&self.meta).map_err(|why| damaged(&self.path, why))?;
+            Ok(batch)
+        }))
     }
 }
 
@@ -91,36 +110,31 @@ impl Iterator for TokenReader {
             if let Some(row) = self.batch.next() {
                 return Some(Ok(row));
             }
-            let rows = match self.batches.next()? {
-                Ok(batch) => self.convert(&batch),
-                Err(error) => Err(damaged(&self.path, error)),
-            };
-            match rows {
-                Ok(rows) => self.batch = rows.into_iter(),
+            match self.next_batch()? {
+                Ok(batch) => {
+                    let rows: Vec<_> = (0..batch.len()).map(|row| batch.row(row)).collect();
+                    self.batch = rows.into_iter();
+                }
                 Err(error) => return Some(Err(error)),
             }
         }
     }
 }
 
-fn text_ids(batch: &RecordBatch, row: usize) -> Option<Vec<u32>> {
-    let lists = batch.column(2).as_list::<i32>();
-    lists.is_valid(row).then(|| {
-        let values = lists.value(row);
-        match values.data_type() {
-            DataType::UInt32 => values.as_primitive::<UInt32Type>().values().to_vec(),
-            _ => values.as_primitive::<UInt16Type>().values().iter().map(|&id| u32::from(id)).collect(),
-        }
-    })
-}
-
-fn codes(batch: &RecordBatch, row: usize) -> Option<Vec<u16>> {
-    let lists = batch.column(3).as_fixed_size_list();
-    lists.is_valid(row).then(|| lists.value(row).as_primitive::<UInt16Type>().values().to_vec())
+/// Indices of the columns that are read.
+fn wanted(found: &arrow::datatypes::Schema, columns: &[String]) -> Vec<usize> {
+    let [key, _, text_ids, codes] = OWN;
+    let always = [key, text_ids, codes];
+    let taken = |name: &str| always.contains(&name) || columns.iter().any(|column| column == name);
+    (0..found.fields().len()).filter(|index| taken(found.field(*index).name())).collect()
 }
 
 /// The columns after the format's own; every type must be the promised one, or reading them would go wrong later.
-fn extra_columns(path: &Path, found: &arrow::datatypes::Schema, meta: &TokenMeta) -> Result<Vec<Column>> {
+pub(super) fn extra_columns(
+    path: &Path,
+    found: &arrow::datatypes::Schema,
+    meta: &TokenMeta,
+) -> Result<Vec<Column>> {
     let extra = found.fields().iter().skip(OWN.len()).map(|field| Column::of(field));
     let extra: Vec<Column> =
         extra.collect::<std::result::Result<_, _>>().map_err(|why| damaged(path, why))?;
@@ -140,7 +154,7 @@ fn extra_columns(path: &Path, found: &arrow::datatypes::Schema, meta: &TokenMeta
     Ok(extra)
 }
 
-fn damaged(path: &Path, why: impl ToString) -> Error {
+pub(super) fn damaged(path: &Path, why: impl ToString) -> Error {
     Error::Table {
         path: path.to_owned(),
         why: why.to_string(),
@@ -156,7 +170,7 @@ mod tests {
     use pipeline::atomic;
     use proptest::prelude::*;
 
-    use super::super::TokenWriter;
+    use super::super::{Groups, TokenWriter};
     use super::*;
 
     fn meta(vocab_size: usize) -> TokenMeta {
@@ -310,6 +324,39 @@ mod tests {
             error.to_string().ends_with("row \"000000000\": code 1023 is outside the codebook of 512"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_part_is_read_without_the_rest() {
+        let many: Vec<TokenRow> =
+            (0..9000).map(|i| TokenRow { key: i.to_string(), ..rows()[0].clone() }).collect();
+        let (_folder, path) = stored(&shard(&meta(1000), &many));
+        let groups = Groups::read(&path).unwrap();
+        assert_eq!(groups.groups.iter().map(|group| group.rows).collect::<Vec<_>>(), [4096, 4096, 808]);
+        assert!(groups.groups.iter().all(|group| group.complete) && groups.rows() == 9000);
+        let part = |groups: Vec<usize>, columns: &[&str]| {
+            let columns = Some(columns.iter().map(|name| (*name).to_owned()).collect());
+            let reader = TokenReader::open_part(&path, &Selection { groups: Some(groups), columns });
+            reader.and_then(Iterator::collect::<Result<Vec<_>>>)
+        };
+        let last = part(vec![2], &["split"]).unwrap();
+        let bare = TokenRow { caption: None, ..many[8192].clone() };
+        assert_eq!((last.len(), &last[0]), (808, &bare));
+        let bare = TokenRow { extra: std::collections::BTreeMap::new(), ..many[4096].clone() };
+        assert_eq!(part(vec![1], &["caption"]).unwrap()[0], bare);
+        assert!(part(vec![3], &[]).unwrap_err().to_string().ends_with("row group 3 of 3"));
+    }
+
+    #[test]
+    fn a_group_with_a_missing_image_is_not_complete_and_other_rows_have_another_digest() {
+        let read = |rows: &[TokenRow]| {
+            let (_folder, path) = stored(&shard(&meta(1000), rows));
+            Groups::read(&path).unwrap()
+        };
+        let (some, all) = (read(&rows()), read(&rows()[..1]));
+        assert!(!some.groups[0].complete && all.groups[0].complete);
+        assert_ne!(some.digest, all.digest);
+        assert_eq!(some, read(&rows()));
     }
 
     proptest! {

@@ -12,6 +12,7 @@ use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
 use super::{Bundle, words};
+use crate::average;
 use crate::dalle::DalleConfig;
 use crate::image_gpt_task::ImageGptTask;
 use crate::model::{Model, ModelConfig, TokenModel};
@@ -67,7 +68,7 @@ impl Bundle {
             Kind::Dalle => Self::from_checkpoint::<DalleConfig>(run, device),
             Kind::ImageGpt => {
                 let task: ImageGptTask = settings::load(Some(&path), &[])?;
-                let weights = newest_checkpoint(run)?.join(WEIGHTS);
+                let weights = average::weights_in(&newest_checkpoint(run)?, WEIGHTS);
                 Ok(Self {
                     model: Model::ImageGpt(load_module(task.model.init(device), &weights)?),
                     codec: Codec::load(&task.data.codec, device)?,
@@ -83,7 +84,7 @@ impl Bundle {
         let task: TokenTask<C> = settings::load(Some(&Folder::config_of(run)), &[])?;
         let checkpoint = newest_checkpoint(run)?;
         let bpe = Bpe::load(&task.data.bpe)?;
-        let model = load_module(task.model.new_model(device), &checkpoint.join(WEIGHTS))?;
+        let model = load_module(task.model.new_model(device), &average::weights_in(&checkpoint, WEIGHTS))?;
         Ok(Self {
             model: model.into_any(),
             codec: Codec::load(&task.data.codec, device)?,
@@ -114,9 +115,17 @@ impl<M: TokenModel> Bundle<M> {
     /// # Errors
     /// A file cannot be read or written, or is no longer what was loaded: the model knows nothing of another codec.
     pub fn save(&self, sources: &Sources, dir: &Path) -> Result<()> {
-        self.model.save_to(&dir.join(WEIGHTS))?;
+        self.save_with(&self.model, sources, dir)
+    }
+
+    /// The same with other weights, as of a run that keeps their mean.
+    ///
+    /// # Errors
+    /// As for [`Bundle::save`].
+    pub fn save_with(&self, model: &M, sources: &Sources, dir: &Path) -> Result<()> {
+        model.save_to(&dir.join(WEIGHTS))?;
         let words = self.bpe.as_ref().zip(sources.bpe.as_deref());
-        save_beside_weights(&self.model.config_of(), Some(&self.codec), words, dir)
+        save_beside_weights(&model.config_of(), Some(&self.codec), words, dir)
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod caption;
 mod classify;
+mod compare;
 mod continue_;
 mod convert;
 mod drawing;
@@ -90,6 +91,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Show the effective configuration of a TOML file, or how a run went
     Show(show::ShowArgs),
+    /// Lay the curves of runs over each other, and show what they differ in
+    Compare(compare::CompareArgs),
     /// Fit a linear classifier to each layer of an ImageGPT
     Probe(probe::ProbeArgs),
     /// Compare models with stored outputs of a reference implementation
@@ -116,6 +119,7 @@ impl Command {
             Self::Export(args) => Some(("export", &args.common)),
             Self::Probe(args) => Some(("probe", &args.common)),
             Self::Parity(args) => Some(("parity", &args.common)),
+            Self::Compare(args) => Some(("compare", &args.common)),
             Self::Show(args) if args.path.as_ref().is_none_or(|path| path.is_dir()) => {
                 Some(("show RUN", &args.common))
             }
@@ -154,6 +158,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Some(Command::Score(args)) => score::score(&args),
         Some(Command::Export(args)) => export::export(&args),
         Some(Command::Show(args)) => show::show(&args),
+        Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Probe(args)) => probe::probe(&args),
         Some(Command::Parity(args)) => parity::parity(&args),
         Some(Command::Completions { shell }) => {

@@ -1,15 +1,17 @@
-//! `train show`: a configuration as it will be run, a run as it stands, or a model.
+//! `train show`: a configuration as it will be run, a run as it stands and how it went, or a model.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pipeline::cli::{Common, print};
 use pipeline::settings;
+use pipeline::terminal::Screen;
 use serde_json::Value;
 
 use super::show_model;
 use super::start::run_config;
 use crate::bundle;
+use crate::curves::{self, Curves, Report, curves_of};
 use crate::image_gpt_task::ImageGptTask;
 use crate::presets::PRESETS;
 use crate::run::{Checkpoints, Kind, Task};
@@ -34,13 +36,28 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8> {
     if bundle::is_model(path) {
         show_model::show(path, args.common.json)?;
     } else if path.is_dir() {
-        let config = run_config(path)?;
-        let run = Standing::read(path)?;
-        print(&if args.common.json { run.json(&config)? } else { run.text(path) })?;
+        show_run(path, &args.common)?;
     } else {
         print(effective(path, &args.common)?.trim_end())?;
     }
     Ok(0)
+}
+
+/// A run as it stands: a table and its curves here, everything on a page in its folder.
+fn show_run(path: &Path, common: &Common) -> Result<()> {
+    let config = run_config(path)?;
+    let run = Standing::read(path)?;
+    if common.json {
+        return Ok(print(&run.json(&config)?)?);
+    }
+    let curves = curves_of(&run.curves, Screen::stdout());
+    print([run.text(path), curves].join("\n\n").trim_end())?;
+    match Report::read(path).and_then(|report| report.write()) {
+        Ok(page) => common.say(&format!("the whole report is {}", page.display())),
+        // Somebody else's run is there to be looked at as well.
+        Err(error) => common.say(&format!("no report written: {error}")),
+    }
+    Ok(())
 }
 
 /// The presets, one line each.
@@ -77,29 +94,17 @@ fn effective(path: &Path, common: &Common) -> Result<String> {
     }
 }
 
-/// The last lines of a run's metrics and what lies in its folder.
+/// A run's metrics and what lies in its folder.
 struct Standing {
-    train: Option<Value>,
-    /// Every validation, in order.
-    valid: Vec<Value>,
+    curves: Curves,
     checkpoints: Vec<u64>,
     finished: bool,
 }
 
 impl Standing {
     fn read(run: &Path) -> Result<Self> {
-        let path = run.join("metrics.jsonl");
-        let text = if path.exists() {
-            std::fs::read_to_string(&path).map_err(Error::io(&path))?
-        } else {
-            String::new()
-        };
-        // The last line of a run in progress may be half-written.
-        let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let of = |kind: &'static str| lines.iter().filter(move |line| line["type"] == kind).cloned();
         Ok(Self {
-            train: of("train").next_back(),
-            valid: of("valid").collect(),
+            curves: Curves::read(run)?,
             checkpoints: Checkpoints::list_in(&run.join("checkpoints"))?
                 .iter()
                 .map(|(step, _)| *step)
@@ -111,10 +116,11 @@ impl Standing {
     fn text(&self, run: &Path) -> String {
         let mut out = format!("{}\n", run.display());
         let model = if self.finished { "model/ (train sample, train caption)" } else { "not written yet" };
+        let line = |line: &Option<Value>| line.as_ref().map_or_else(|| "none".into(), numbers);
         let rows = [
-            ("last step", self.train.as_ref().map_or_else(|| "none".into(), numbers)),
-            ("held out", self.valid.last().map_or_else(|| "none".into(), numbers)),
-            ("best", self.best().map_or_else(|| "none".into(), numbers)),
+            ("last step", line(&self.curves.train)),
+            ("held out", line(&self.curves.valid)),
+            ("best", line(&self.curves.best)),
             (
                 "checkpoints",
                 self.checkpoints.iter().map(|step| format!("step {step}")).collect::<Vec<_>>().join(", "),
@@ -130,19 +136,10 @@ impl Standing {
         let config: toml::Table =
             toml::from_str(&text).map_err(|error| Error::weights(config, error.message()))?;
         let value = serde_json::json!({
-            "type": "run", "version": 1, "config": config, "train": self.train, "valid": self.valid.last(),
-            "best": self.best(), "checkpoints": self.checkpoints, "finished": self.finished,
+            "type": "run", "version": 1, "config": config, "train": self.curves.train, "valid": self.curves.valid,
+            "best": self.curves.best, "checkpoints": self.checkpoints, "finished": self.finished,
         });
         Ok(value.to_string())
-    }
-
-    /// The validation with the lowest loss.
-    fn best(&self) -> Option<&Value> {
-        let loss = |line: &&Value| line["loss"].as_f64();
-        self.valid
-            .iter()
-            .filter(|line| loss(line).is_some())
-            .min_by(|a, b| loss(a).partial_cmp(&loss(b)).unwrap_or(std::cmp::Ordering::Equal))
     }
 }
 
@@ -153,6 +150,7 @@ fn numbers(line: &Value) -> String {
     let number = |(name, value): (&String, &Value)| match (name.as_str(), value.as_f64()) {
         ("step", _) | (_, None) => format!("{name} {value}"),
         ("lr", Some(value)) => format!("lr {value:.2e}"),
+        (_, Some(value)) if value.abs() >= 1e4 => format!("{name} {}", curves::number(value)),
         (_, Some(value)) => format!("{name} {value:.3}"),
     };
     fields.map(number).collect::<Vec<_>>().join("  ")

@@ -53,8 +53,7 @@ pub(super) fn run_config(run: &Path) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    Err(Error::config(format!("{}: not a run folder, it has no run.toml", run.display()))
-        .with_hint("give the folder that a configuration names as `run.out`"))
+    Err(Folder::missing(run))
 }
 
 fn dispatch(path: &Path, out: Option<&Path>, how: &HowArgs, common: &Common) -> Result<u8> {
@@ -116,7 +115,7 @@ fn talk_and_train<T: Task>(
     }
     let by = if ranks.world() > 1 { format!(", by {} processes", ranks.world()) } else { String::new() };
     common.say(&format!("training {} in {}{by}", kind.name(), task.run().out.display()));
-    let mut talk = Talk::new(common.clone());
+    let mut talk = Talk::new(common.clone()).with_curves(&task.run().out);
     let outcome = train_together(task, ranks, &opening, &interrupt, &mut |event| talk.tell(event))?;
     Ok(if outcome == Outcome::Interrupted { interrupt.code() } else { 0 })
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use tokenize::bpe::Bpe;
-use tokenize::tokens::{TokenMeta, TokenReader, TokenRow};
+use tokenize::tokens::{Ids, REASON, Selection, TokenMeta, TokenReader};
 
 use super::expected::check;
 use super::tokens::{Row, Tokens};
@@ -24,6 +24,33 @@ pub struct Texts<'a> {
     pub bpe: Option<&'a Bpe>,
 }
 
+/// What is read of shards, and how.
+#[derive(Clone, Copy)]
+pub(super) struct How<'a> {
+    pub(super) filter: &'a Where,
+    pub(super) expected: &'a Expected,
+    pub(super) texts: &'a Texts<'a>,
+}
+
+impl How<'_> {
+    /// Columns beside keys, ids and codes that rows are chosen by or that texts are made of.
+    fn columns(&self) -> Vec<String> {
+        let filter = self.filter.0.keys().map(String::as_str);
+        let texts = self.texts.templates.iter().flat_map(Template::columns);
+        let caption = (!self.texts.templates.is_empty()).then_some("caption");
+        filter.chain(texts).chain(caption).chain([REASON]).map(str::to_owned).collect()
+    }
+}
+
+/// A shard, or some rows of one of its row groups.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) shard: &'a Path,
+    pub(super) group: Option<usize>,
+    /// The first so many rows.
+    pub(super) rows: usize,
+}
+
 /// Rows gathered so far.
 #[derive(Default)]
 pub(super) struct Loader {
@@ -35,30 +62,48 @@ pub(super) struct Loader {
     images: usize,
     /// Key and codes' place of the last image.
     last: Option<(String, Range<usize>)>,
-    hash: Sha256,
+    /// `None` where nobody asks for a fingerprint.
+    hash: Option<Sha256>,
+    /// Bytes that the hash has not seen yet: many at a time are faster.
+    unhashed: Vec<u8>,
 }
 
+/// Bytes gathered before they are hashed.
+const HASHED_AT_ONCE: usize = 1 << 16;
+
 impl Loader {
-    /// Adds the rows of a shard that `filter` takes.
-    pub(super) fn read(
-        &mut self,
-        shard: &Path,
-        filter: &Where,
-        expected: &Expected,
-        texts: &Texts<'_>,
-    ) -> Result<()> {
-        let reader = TokenReader::open(shard)?;
-        check(shard, reader.meta(), expected)?;
-        self.know(shard, reader.meta())?;
-        columns_exist(shard, &reader, filter, texts.templates)?;
-        let bpe = texts.bpe.map(|bpe| bpe.clone().with_lowercase(reader.meta().lowercase));
-        for row in reader {
-            let row = row?;
-            if filter.takes(&row) {
-                let encode = |template: &Template| Some(bpe.as_ref()?.encode(&template.fill(&row)?));
-                let written: Vec<_> = texts.templates.iter().map(encode).collect();
-                self.push(row, &written);
+    /// One whose rows get a fingerprint.
+    pub(super) fn hashed() -> Self {
+        Self { hash: Some(Sha256::new()), ..Self::default() }
+    }
+
+    /// Adds the rows of a part of a shard that the filter takes.
+    pub(super) fn read(&mut self, part: Part<'_>, how: &How<'_>) -> Result<()> {
+        let columns = Some(how.columns());
+        let selection = Selection { groups: part.group.map(|group| vec![group]), columns };
+        let mut reader = TokenReader::open_part(part.shard, &selection)?;
+        check(part.shard, reader.meta(), how.expected)?;
+        self.know(part.shard, reader.meta())?;
+        columns_exist(part.shard, &reader, how.filter, how.texts.templates)?;
+        let bpe = how.texts.bpe.map(|bpe| bpe.clone().with_lowercase(reader.meta().lowercase));
+        let reasons = reader.extra_columns().iter().any(|column| column.name == REASON);
+        let plain = how.filter.is_any() && how.texts.templates.is_empty() && !reasons;
+        let mut left = part.rows;
+        while let Some(batch) = reader.next_batch() {
+            let batch = batch?;
+            for row in 0..batch.len().min(left) {
+                if plain {
+                    self.push(batch.key(row), batch.text_ids(row), batch.codes(row), &[]);
+                    continue;
+                }
+                let words = batch.words(row);
+                if how.filter.takes(&words) {
+                    let encode = |template: &Template| Some(bpe.as_ref()?.encode(&template.fill(&words)?));
+                    let written: Vec<_> = how.texts.templates.iter().map(encode).collect();
+                    self.push(batch.key(row), batch.text_ids(row), batch.codes(row), &written);
+                }
             }
+            left -= batch.len().min(left);
         }
         Ok(())
     }
@@ -79,31 +124,56 @@ impl Loader {
         Ok(())
     }
 
-    pub(super) fn push(&mut self, row: TokenRow, written: &[Option<Vec<u32>>]) {
-        let text = row.text_ids.map(|ids| self.ids(&ids));
-        let image = row.codes.map(|codes| self.image(row.key, codes));
-        self.hash.update([u8::from(text.is_some()), u8::from(image.is_some())]);
-        let written = written.iter().map(|ids| ids.as_ref().map(|ids| self.ids(ids))).collect();
+    pub(super) fn push(
+        &mut self,
+        key: &str,
+        text: Option<Ids<'_>>,
+        codes: Option<&[u16]>,
+        written: &[Option<Vec<u32>>],
+    ) {
+        let text = text.map(|ids| self.ids(ids));
+        let image = codes.map(|codes| self.image(key, codes));
+        self.unhashed.extend([u8::from(text.is_some()), u8::from(image.is_some())]);
+        let written = written.iter().map(|ids| ids.as_ref().map(|ids| self.ids(Ids::Wide(ids)))).collect();
         self.rows.push(Row { text, image, written });
+        if self.unhashed.len() >= HASHED_AT_ONCE {
+            self.digest();
+        }
     }
 
-    fn ids(&mut self, ids: &[u32]) -> Range<usize> {
-        ids.iter().for_each(|id| self.hash.update(id.to_le_bytes()));
+    fn digest(&mut self) {
+        if let Some(hash) = &mut self.hash {
+            hash.update(&self.unhashed);
+        }
+        self.unhashed.clear();
+    }
+
+    fn ids(&mut self, ids: Ids<'_>) -> Range<usize> {
         let start = self.text.len();
-        self.text.extend(ids);
+        ids.append_to(&mut self.text);
+        self.unhashed.extend(self.text[start..].iter().flat_map(|id| id.to_le_bytes()));
         start..self.text.len()
     }
 
-    fn image(&mut self, key: String, codes: Vec<u16>) -> usize {
-        codes.iter().for_each(|code| self.hash.update(code.to_le_bytes()));
+    fn image(&mut self, key: &str, codes: &[u16]) -> usize {
+        self.unhashed.extend(codes.iter().flat_map(|code| code.to_le_bytes()));
         let same = self
             .last
             .as_ref()
-            .is_some_and(|(last, place)| *last == key && self.codes[place.clone()] == codes);
+            .is_some_and(|(last, place)| *last == key && self.codes[place.clone()] == *codes);
         if !same {
             let start = self.codes.len();
-            self.codes.extend(codes);
-            self.last = Some((key, start..self.codes.len()));
+            self.codes.extend_from_slice(codes);
+            let place = start..self.codes.len();
+            match &mut self.last {
+                // The buffer of the last key is taken again: there is one for each image.
+                Some((last, at)) => {
+                    last.clear();
+                    last.push_str(key);
+                    *at = place;
+                }
+                None => self.last = Some((key.to_owned(), place)),
+            }
             self.images += 1;
         }
         self.images - 1
@@ -111,9 +181,15 @@ impl Loader {
 
     /// All rows; `None` where there is none.
     pub(super) fn finish(self) -> Option<Tokens> {
-        let meta = self.meta.filter(|_| !self.rows.is_empty())?;
-        let fingerprint = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(Tokens { meta, text: self.text, codes: self.codes, rows: self.rows, fingerprint })
+        (!self.rows.is_empty()).then(|| self.finish_even_empty())
+    }
+
+    /// All rows, if there are any.
+    pub(super) fn finish_even_empty(mut self) -> Tokens {
+        self.digest();
+        let hash = self.hash.map(|hash| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        let (meta, fingerprint) = (self.meta.unwrap_or_default(), hash.unwrap_or_default());
+        Tokens { meta, text: self.text, codes: self.codes, rows: self.rows, fingerprint }
     }
 }
 
@@ -141,7 +217,7 @@ pub(crate) fn columns_exist(
 
 #[cfg(test)]
 mod tests {
-    use tokenize::tokens::{Column, TokenWriter};
+    use tokenize::tokens::{Column, TokenRow, TokenWriter};
 
     use super::*;
     use crate::data::tokens::tests::{meta, row};

@@ -60,7 +60,7 @@ impl Order {
     }
 }
 
-fn permutation(seed: u64, rows: usize) -> Vec<u32> {
+pub(super) fn permutation(seed: u64, rows: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..u32::try_from(rows).unwrap_or(u32::MAX)).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     order

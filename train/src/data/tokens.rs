@@ -6,7 +6,7 @@ use std::path::Path;
 use tokenize::shard_list;
 use tokenize::tokens::TokenMeta;
 
-use super::loader::{Loader, Texts};
+use super::loader::{How, Loader, Part, Texts};
 use super::{Expected, Where};
 use crate::{Error, Result};
 
@@ -50,10 +50,10 @@ impl Tokens {
         expected: &Expected,
         texts: &Texts<'_>,
     ) -> Result<Self> {
-        let mut loader = Loader::default();
+        let (mut loader, how) = (Loader::hashed(), How { filter, expected, texts });
         for path in paths {
             for shard in shard_list::list(path)? {
-                loader.read(&shard, filter, expected, texts)?;
+                loader.read(Part { shard: &shard, group: None, rows: usize::MAX }, &how)?;
             }
         }
         let fault = || {
@@ -182,17 +182,22 @@ pub(crate) mod tests {
         }
     }
 
+    fn push(loader: &mut Loader, row: &TokenRow, written: &[Option<Vec<u32>>]) {
+        let ids = row.text_ids.as_deref().map(tokenize::tokens::Ids::Wide);
+        loader.push(&row.key, ids, row.codes.as_deref(), written);
+    }
+
     /// Rows of a grid of this size, with their further texts.
     pub(crate) fn tokens_of(grid: usize, rows: Vec<(TokenRow, Vec<Option<Vec<u32>>>)>) -> Tokens {
-        let mut loader = Loader::default();
-        rows.into_iter().for_each(|(row, written)| loader.push(row, &written));
+        let mut loader = Loader::hashed();
+        rows.iter().for_each(|(row, written)| push(&mut loader, row, written));
         loader.meta = Some(TokenMeta { grid, ..meta() });
         loader.finish().unwrap()
     }
 
     pub(crate) fn tokens(rows: Vec<TokenRow>) -> Tokens {
-        let mut loader = Loader::default();
-        rows.into_iter().for_each(|row| loader.push(row, &[]));
+        let mut loader = Loader::hashed();
+        rows.iter().for_each(|row| push(&mut loader, row, &[]));
         loader.meta = Some(meta());
         loader.finish().unwrap()
     }

@@ -9,6 +9,7 @@ use super::machine::Machine;
 use super::measure::{CHOICE_SEED, Captions, Measured, Retrieval};
 use super::next;
 use super::stages::Road;
+use crate::curves::{HELD_OUT, TRAIN};
 use crate::{Error, Result};
 
 /// What earlier stages know.
@@ -170,20 +171,20 @@ fn codec(road: &Road, measured: &Measured) -> CodecFigures {
 
 fn model(road: &Road, measured: &Measured) -> ModelFigures {
     let (task, curves) = (&road.settings.rudolph.config, &measured.curves);
-    let last = |points: Vec<(f64, f64)>| points.last().map(|(_, value)| *value);
-    let held_out_images = curves.held_out("image");
+    let last = |points: &[(f64, f64)]| points.last().map(|(_, value)| *value);
+    let held_out_images = curves.points(HELD_OUT, "image");
     ModelFigures {
         parameters: measured.model.parameters,
         steps: task.run.steps,
         batch_size: task.data.batch_size,
         training_rows: measured.model.training_rows,
         held_out_rows: measured.model.held_out_rows,
-        held_out_left: last(curves.held_out("left")),
-        held_out_right: last(curves.held_out("right")),
+        held_out_left: last(curves.points(HELD_OUT, "left")),
+        held_out_right: last(curves.points(HELD_OUT, "right")),
         best_held_out_image: held_out_images.iter().map(|(_, value)| *value).reduce(f64::min),
         held_out_image: last(held_out_images),
         code_frequency_baseline: measured.model.baseline,
-        train_image: last(curves.train("image")),
+        train_image: last(curves.points(TRAIN, "image")),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokenize::codec::Codec;
 
 use super::ImageGptLearner;
+use crate::average::AverageConfig;
 use crate::data::{Expected, Tokens, Where, split};
 use crate::image_gpt::ImageGptConfig;
 use crate::optim::OptimConfig;
@@ -39,6 +40,9 @@ pub struct ImageGptTask {
     pub optim: OptimConfig,
     /// How fast.
     pub pace: Pace,
+    /// The running mean of the weights.
+    #[serde(skip_serializing_if = "AverageConfig::is_off")]
+    pub average: AverageConfig,
     /// What is drawn while training.
     pub samples: SheetConfig,
 }
@@ -155,6 +159,7 @@ impl Default for ImageGptTask {
             // Section 3.2: Adam, 0.9 and 0.95, no weight decay.
             optim: OptimConfig { betas: [0.9, 0.95], weight_decay: 0.0, ..OptimConfig::default() },
             pace: Pace::default(),
+            average: AverageConfig::default(),
             samples: SheetConfig::default(),
         }
     }
@@ -168,6 +173,8 @@ impl ImageGptTask {
     pub fn check(&self) -> Result<()> {
         self.model.validate()?;
         self.samples.sampling.validate()?;
+        self.optim.check()?;
+        self.average.check()?;
         let faults = [
             ("data.batch_size", self.data.batch_size == 0, "must be at least 1"),
             ("data.parts", self.data.parts == 0, "must be at least 1"),

@@ -10,6 +10,7 @@ use super::baseline::{Context, baseline};
 use super::part::{self, pass, scalar};
 use super::pupil::{Judged, Pictures, Pupil, numbers};
 use super::{Classes, ImageGptTask, labels, mask, sheet::sheet};
+use crate::average::{Average, MEAN};
 use crate::bundle::{Bundle, Sources};
 use crate::data::{Order, Tokens, code_frequency_loss};
 use crate::device::mix;
@@ -18,7 +19,8 @@ use crate::image_gpt::ImageGpt;
 use crate::optim::Optimizer;
 use crate::ranks::Team;
 use crate::run::{
-    Facts, Learner, Memory, Metrics, Snapshot, Step, load_module, sample_name, save_grid, save_module,
+    EPOCHS, Facts, Learner, Memory, Metrics, ROWS, Snapshot, Step, load_module, sample_name, save_grid,
+    save_module,
 };
 use crate::schedule::Schedule;
 use crate::{Error, Result};
@@ -26,6 +28,8 @@ use crate::{Error, Result};
 const WEIGHTS: &str = "weights.safetensors";
 const CLASSIFIER: &str = "classifier.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+/// The mean's, beside [`MEAN`].
+const MEAN_CLASSIFIER: &str = "mean_classifier.safetensors";
 
 /// Trains ImageGPT.
 pub struct ImageGptLearner {
@@ -33,6 +37,7 @@ pub struct ImageGptLearner {
     pupil: Pupil,
     codec: Codec,
     optimizer: Optimizer,
+    average: Average<Pupil>,
     schedule: Schedule,
     train: Tokens,
     held_out: Option<Tokens>,
@@ -67,8 +72,11 @@ impl ImageGptLearner {
             None => task.model.init(device),
         };
         let order = Order::new(task.run.seed, train.len(), task.data.batch_size);
+        let pupil = Pupil::new(model, classes.as_ref().map(|labelled| labelled.classes.len()), device);
+        let pupil = task.optim.prepare(pupil)?;
         Ok(Self {
-            pupil: Pupil::new(model, classes.as_ref().map(|labelled| labelled.classes.len()), device),
+            average: Average::begin(&task.average, &pupil),
+            pupil,
             optimizer: Optimizer::new(task.optim.clone()),
             schedule: task.pace.schedule(order.steps_per_epoch()),
             task: task.clone(),
@@ -98,7 +106,7 @@ impl ImageGptLearner {
     /// Held-out rows that are scored, a batch at a time.
     fn score(&self, held_out: &Tokens) -> Result<Metrics> {
         let device = self.device.clone().without_autodiff();
-        let pupil = self.pupil.clone().valid();
+        let pupil = self.average.finished(&self.pupil);
         let mut scores = Scores::default();
         let rows = spread(held_out.len(), self.task.data.held_out_rows);
         for (number, rows) in (0..).zip(rows.chunks(self.task.data.batch_size)) {
@@ -121,9 +129,9 @@ impl ImageGptLearner {
         Ok(scores.metrics())
     }
 
-    fn bundle(&self) -> Result<Bundle<ImageGpt>> {
+    fn bundle(&self, model: ImageGpt) -> Result<Bundle<ImageGpt>> {
         let codec = Codec::load(&self.task.data.codec, &self.device.clone().without_autodiff())?;
-        Ok(Bundle { model: self.pupil.model.clone(), codec, bpe: None })
+        Ok(Bundle { model, codec, bpe: None })
     }
 }
 
@@ -200,10 +208,17 @@ impl Learner for ImageGptLearner {
         let rows = self.order.rows(step);
         let recompute = self.task.run.recompute.then(|| mix(self.task.run.seed, step));
         let (grads, metrics) = pass(&self.pupil, self.parts(step, &rows), recompute, &self.team)?;
+        let seen = (step + 1) as f64 * self.task.data.batch_size as f64;
+        let metrics = metrics
+            .with(format!("{ROWS}pictures"), seen)
+            .with(format!("{EPOCHS}pictures"), seen / self.train.len() as f64);
         let lr = self.schedule.at(step, self.task.run.steps);
-        let (pupil, step) = self.optimizer.learn(lr, self.pupil.clone(), grads, metrics);
+        let (pupil, made) = self.optimizer.learn(lr, self.pupil.clone(), grads, metrics);
         self.pupil = pupil;
-        Ok(step)
+        if made.metrics.not_finite().is_none() {
+            self.average.update(&self.pupil, step);
+        }
+        Ok(made)
     }
 
     fn validate(&mut self) -> Result<Metrics> {
@@ -216,31 +231,31 @@ impl Learner for ImageGptLearner {
         let originals: Vec<_> =
             rows.iter().take(self.task.samples.rows).filter_map(|row| from.codes(*row)).collect();
         let device = self.device.clone().without_autodiff();
-        let model = self.pupil.model.clone().valid();
+        let model = self.average.finished(&self.pupil).model;
         let (pictures, columns) = sheet(&self.task, &model, &self.codec, &originals, &device)?;
         save_grid(&pictures, columns, &dir.join(sample_name(step, "")))
     }
 
     fn snapshot(&self) -> Result<Snapshot> {
-        let mut snapshot = Snapshot::new().module(WEIGHTS, &self.pupil.model);
-        if let Some(classifier) = &self.pupil.classifier {
-            snapshot = snapshot.module(CLASSIFIER, classifier);
-        }
+        let snapshot = add(Snapshot::new(), &self.pupil, [WEIGHTS, CLASSIFIER]);
+        let snapshot = match self.average.mean() {
+            Some(mean) => add(snapshot, mean, [MEAN, MEAN_CLASSIFIER]),
+            None => snapshot,
+        };
         Ok(self.optimizer.snapshot(snapshot, OPTIMIZER))
     }
 
     fn load(&mut self, dir: &Path) -> Result<()> {
-        self.pupil.model = load_module(self.pupil.model.clone(), &dir.join(WEIGHTS))?;
-        if let Some(classifier) = self.pupil.classifier.take() {
-            self.pupil.classifier = Some(load_module(classifier, &dir.join(CLASSIFIER))?);
-        }
+        self.pupil = load(self.pupil.clone(), dir, [WEIGHTS, CLASSIFIER])?;
+        self.average.restore(dir, &self.pupil, |mean| load(mean, dir, [MEAN, MEAN_CLASSIFIER]))?;
         self.optimizer.load(&dir.join(OPTIMIZER), &self.device)
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
-        self.bundle()?.save(&Sources { bpe: None }, dir)?;
-        if let (Some(classifier), Some(known)) = (&self.pupil.classifier, &self.classes) {
-            save_module(classifier, &dir.join(CLASSIFIER))?;
+        let pupil = self.average.finished(&self.pupil);
+        self.bundle(pupil.model)?.save(&Sources { bpe: None }, dir)?;
+        if let (Some(classifier), Some(known)) = (pupil.classifier, &self.classes) {
+            save_module(&classifier, &dir.join(CLASSIFIER))?;
             pipeline::atomic::write(dir.join("classes.txt"), known.classes.names().join("\n") + "\n")?;
         }
         Ok(())
@@ -274,8 +289,8 @@ impl ImageGptLearner {
         Memory {
             data: self.train.bytes() + self.held_out.as_ref().map_or(0, Tokens::bytes),
             weights: Memory::floats(weights),
-            average: 0,
-            optimizer: Memory::floats(2 * weights),
+            average: self.average.bytes(),
+            optimizer: self.optimizer.state_bytes(&self.pupil),
             gradients: Memory::floats(side_by_side * weights),
             activations: Memory::floats(side_by_side * rows * kept),
         }
@@ -302,6 +317,21 @@ impl ImageGptLearner {
         }
         notes
     }
+}
+
+/// Adds a pupil's files to a checkpoint.
+fn add(snapshot: Snapshot, pupil: &Pupil, [model, classifier]: [&'static str; 2]) -> Snapshot {
+    let snapshot = snapshot.module(model, &pupil.model);
+    match &pupil.classifier {
+        Some(known) => snapshot.module(classifier, known),
+        None => snapshot,
+    }
+}
+
+/// Reads what [`save`] wrote.
+fn load(pupil: Pupil, dir: &Path, [model, classifier]: [&str; 2]) -> Result<Pupil> {
+    let known = pupil.classifier.map(|known| load_module(known, &dir.join(classifier)));
+    Ok(Pupil { model: load_module(pupil.model, &dir.join(model))?, classifier: known.transpose()? })
 }
 
 /// At most `limit` of `rows` rows, evenly spread; 0 takes all.

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::in_place;
+
 /// What is the same for every parameter of one step.
 #[derive(Clone, Copy)]
 pub(super) struct Scales {
@@ -29,6 +31,20 @@ impl Moments {
     pub(super) fn zeros<const D: usize>(like: &Tensor<D>) -> Self {
         let zeros = Tensor::zeros([like.shape().num_elements()], &like.device());
         Self { first: zeros.clone(), second: zeros }
+    }
+
+    /// One step: in place where the numbers lie in the host's memory.
+    pub(super) fn step<const D: usize>(
+        self,
+        s: Scales,
+        weights: Tensor<D>,
+        grad: Tensor<D>,
+    ) -> (Tensor<D>, Self) {
+        if in_place(&grad) && in_place(&weights) {
+            self.update_in_place(s, weights, grad)
+        } else {
+            self.update(s, weights, grad)
+        }
     }
 
     /// One pass over host memory, in parallel; every element is independent, so threads cannot change the result.

@@ -11,7 +11,7 @@ const QUINTIC: [f32; 3] = [3.4445, -4.7750, 2.0315];
 /// Root mean square of an update, as AdamW's is in practice.
 const UPDATE_RMS: f64 = 0.2;
 
-/// Numbers of Muon. It updates matrices; vectors, embeddings and the excepted ones stay with AdamW.
+/// Numbers of Muon. It updates matrices; vectors, embeddings and the excepted ones stay with `optim.kind`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MuonConfig {
@@ -19,9 +19,9 @@ pub struct MuonConfig {
     pub momentum: f64,
     /// Steps of the Newton-Schulz iteration.
     pub iterations: usize,
-    /// Times the learning rate of AdamW's parameters.
+    /// Times the learning rate of the other parameters.
     pub rate: f64,
-    /// Parameters that stay with AdamW: those whose path contains one of these. The head of a token model is one.
+    /// Parameters that stay with `optim.kind`: those whose path contains one of these. The head of a token model is one.
     pub except: Vec<String>,
 }
 

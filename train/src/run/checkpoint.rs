@@ -50,6 +50,14 @@ impl<'a> Checkpoints<'a> {
         Ok(found)
     }
 
+    /// The state that a checkpoint holds.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn state_in(checkpoint: &Path) -> Result<State> {
+        read_state(checkpoint)
+    }
+
     /// The steps that have a checkpoint, oldest first.
     ///
     /// # Errors

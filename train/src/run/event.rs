@@ -1,11 +1,12 @@
 //! What happens during a run, and how the command line tells it: talk on stderr, JSON lines on stdout.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pipeline::cli::{Common, print};
-use pipeline::progress::{Progress, clock};
+use pipeline::progress::{Progress, ProgressStyle, clock};
 
-use super::{Facts, Metrics};
+use super::{EPOCHS, Facts, Metrics, ROWS};
+use crate::curves::Live;
 use crate::error::first_bad;
 use crate::ranks::Held;
 use crate::{Result, machine};
@@ -113,13 +114,23 @@ pub struct Talk {
     progress: Option<Progress>,
     /// Steps in all.
     steps: u64,
+    /// The run folder whose losses are drawn.
+    run: Option<PathBuf>,
+    live: Option<Live>,
 }
 
 impl Talk {
     /// Talks as the common flags ask.
     #[must_use]
     pub fn new(common: Common) -> Self {
-        Self { common, progress: None, steps: 0 }
+        Self { common, progress: None, steps: 0, run: None, live: None }
+    }
+
+    /// Draws the losses of a run folder above the progress line, where that is live.
+    #[must_use]
+    pub fn with_curves(mut self, run: &Path) -> Self {
+        self.run = Some(run.to_owned());
+        self
     }
 
     /// Tells one event.
@@ -136,8 +147,7 @@ impl Talk {
             Event::Started { facts, step, steps } => {
                 self.steps = steps;
                 describe(facts, step, steps).iter().for_each(|line| self.say(line));
-                self.progress =
-                    Some(Progress::start(self.common.progress_style(), "step", Some(steps), step));
+                self.begin(step, steps);
             }
             Event::NothingLeft { folder, step } => {
                 self.say(&format!(
@@ -148,9 +158,11 @@ impl Talk {
             Event::Stepped { step } => self.progress.iter().for_each(|progress| progress.set(step)),
             Event::Logged { step, metrics, rate, facts } => {
                 self.say(&logged(step, self.steps, metrics, rate, facts));
+                self.live.iter().zip(metrics.get("loss")).for_each(|(live, loss)| live.train(step, loss));
             }
             Event::Validated { step, metrics } => {
                 self.say(&format!("step {step}  held out: {}", numbers(metrics)));
+                self.live.iter().zip(metrics.get("loss")).for_each(|(live, loss)| live.held_out(step, loss));
             }
             Event::Sampled { step, dir } if self.common.verbose => {
                 self.say(&format!("step {step}  samples in {}", dir.display()));
@@ -182,6 +194,18 @@ impl Talk {
             }
         }
         Ok(())
+    }
+
+    /// Starts the progress line, and the curves above it.
+    fn begin(&mut self, step: u64, steps: u64) {
+        let style = self.common.progress_style();
+        let progress = Progress::start(style, "step", Some(steps), step);
+        if let (Some(run), ProgressStyle::Bar) = (&self.run, style) {
+            let live = Live::resume(run, step);
+            self.live = Some(live.clone());
+            progress.above(move |screen| live.draw(screen));
+        }
+        self.progress = Some(progress);
     }
 
     fn say(&self, line: &str) {
@@ -258,7 +282,9 @@ fn numbers(metrics: &Metrics) -> String {
         "lr" => format!("lr {value:.2e}"),
         name => format!("{name} {value:.3}"),
     };
-    metrics.iter().map(number).collect::<Vec<_>>().join("  ")
+    // Counts of rows are for the files: a line has no room for them.
+    let short = metrics.iter().filter(|(name, _)| !name.starts_with(ROWS) && !name.starts_with(EPOCHS));
+    short.map(number).collect::<Vec<_>>().join("  ")
 }
 
 fn json(event: &Event) -> Option<String> {
@@ -346,7 +372,7 @@ mod tests {
         4.56M parameters; 2304 tokens per step
         30.00M operations per token, forth and back
         40.0 steps per epoch; 50.0 epochs in all
-        memory: about 136.0 MiB at most; weights 18.0 MiB, gradients 18.0 MiB, optimizer 36.0 MiB
+        memory: about 154.0 MiB at most; weights 18.0 MiB, gradients 18.0 MiB, optimizer 36.0 MiB
         a note
         100 of 2000 steps already done
         ");

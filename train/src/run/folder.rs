@@ -110,6 +110,13 @@ impl Folder {
         run.join(CONFIG)
     }
 
+    /// The error of a folder that is no run's.
+    #[must_use]
+    pub(crate) fn missing(run: &Path) -> Error {
+        Error::config(format!("{}: not a run folder, it has no {CONFIG}", run.display()))
+            .with_hint("give the folder that a configuration names as `run.out`")
+    }
+
     /// The folder of checkpoints.
     #[must_use]
     pub fn checkpoints(&self) -> PathBuf {
@@ -147,7 +154,7 @@ impl Folder {
                 remove(&dir)?;
             }
         }
-        for name in ["metrics.jsonl", CONFIG] {
+        for name in ["metrics.jsonl", "report.html", CONFIG] {
             let file = self.path.join(name);
             if file.exists() {
                 std::fs::remove_file(&file).map_err(Error::io(&file))?;
@@ -253,7 +260,8 @@ fn changes(old: &str, new: &str) -> Result<Vec<(String, String)>, toml::de::Erro
         .collect())
 }
 
-fn flat(text: &str) -> Result<BTreeMap<String, String>, toml::de::Error> {
+/// Every key of a configuration with its value as TOML: `run.seed` and `1`.
+pub(crate) fn flat(text: &str) -> Result<BTreeMap<String, String>, toml::de::Error> {
     fn walk(prefix: &str, table: toml::Table, out: &mut BTreeMap<String, String>) {
         for (key, value) in table {
             let key = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };

@@ -28,6 +28,7 @@ use pipeline::interrupt::Interrupt;
 pub use checkpoint::Checkpoints;
 pub use config::{Best, Retention, RunConfig};
 pub use event::{Event, Talk};
+pub(crate) use folder::flat;
 pub use folder::{Folder, Opening};
 pub use journal::Journal;
 pub use kind::Kind;
@@ -36,6 +37,7 @@ pub use memory::Memory;
 pub use parts::{Said, in_parts};
 pub use sheet::{grid, png, save_grid};
 pub use snapshot::Snapshot;
+pub(crate) use state::{EPOCHS, ROWS};
 pub use state::{Means, State};
 pub use tensorboard::TensorBoard;
 pub use tensors::{load_module, save_module};
@@ -128,7 +130,10 @@ impl<L: Learner> Run<'_, L> {
         pace: &mut Pace,
         watch: Watch,
     ) -> Result<()> {
-        self.step(state, pace, watch)?;
+        if let Err(error) = self.step(state, pace, watch) {
+            self.keep_after(&error, checkpoints, state);
+            return Err(error);
+        }
         if self.config.due(self.config.log_every, state.step) {
             let (metrics, measured) = (state.means.take(), pace.line(facts));
             journal.write("train", state, &metrics, &measured)?;
@@ -165,6 +170,14 @@ impl<L: Learner> Run<'_, L> {
         let data = state.fingerprint.clone();
         let held = Held { step: state.step, config: self.folder.config_sha256(), data, weights };
         ranks.agree(watch(&Event::Compared { held: &held.compare(ranks)? }))
+    }
+
+    /// A batch that cannot be read leaves the weights as the last step made them: they are kept.
+    fn keep_after(&self, error: &Error, checkpoints: &mut Checkpoints, state: &State) {
+        if !matches!(error, Error::Diverged { .. }) {
+            // The error that ends the run is the one to tell; the checkpoints before stay in any case.
+            drop(checkpoints.keep(self.learner, state).and_then(|()| checkpoints.wait()));
+        }
     }
 
     /// Refuses a run that would not fit into what is left beside the loaded data and weights.

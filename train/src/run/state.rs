@@ -23,6 +23,15 @@ pub struct State {
     pub means: Means,
 }
 
+/// Whether a metric says where a run stands, not how a step went.
+fn is_standing(name: &str) -> bool {
+    name == "lr" || name.starts_with(ROWS) || name.starts_with(EPOCHS)
+}
+
+/// How the metrics begin that count the rows of a source, from the beginning of the run, and its epochs.
+pub(crate) const ROWS: &str = "rows/";
+pub(crate) const EPOCHS: &str = "epochs/";
+
 /// Running means of the metrics since the last logged line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Means(Vec<Mean>);
@@ -35,11 +44,11 @@ struct Mean {
 }
 
 impl Means {
-    /// Takes one step's metrics in. The learning rate is no measurement: its last value stands.
+    /// Takes one step's metrics in. Of the learning rate and of counts, which are no measurements, the last value stands.
     pub fn add(&mut self, metrics: &Metrics) {
         for (name, value) in metrics.iter() {
             match self.0.iter_mut().find(|mean| mean.name == name) {
-                Some(mean) if name == "lr" => mean.sum = value,
+                Some(mean) if is_standing(name) => mean.sum = value,
                 Some(mean) => (mean.sum, mean.count) = (mean.sum + value, mean.count + 1),
                 None => self.0.push(Mean { name: name.to_owned(), sum: value, count: 1 }),
             }
@@ -62,9 +71,10 @@ mod tests {
     #[test]
     fn means_are_over_the_steps_that_have_the_metric() {
         let mut means = Means::default();
-        means.add(&Metrics::new().with("loss", 1.0).with("lr", 0.1));
-        means.add(&Metrics::new().with("loss", 3.0).with("lr", 0.2).with("right", 5.0));
-        let expected = Metrics::new().with("loss", 2.0).with("lr", 0.2).with("right", 5.0);
+        means.add(&Metrics::new().with("loss", 1.0).with("lr", 0.1).with("rows/a", 4.0));
+        means.add(&Metrics::new().with("loss", 3.0).with("lr", 0.2).with("rows/a", 8.0).with("right", 5.0));
+        let expected =
+            Metrics::new().with("loss", 2.0).with("lr", 0.2).with("rows/a", 8.0).with("right", 5.0);
         assert_eq!(means.take(), expected);
         assert!(means.take().is_empty());
     }

@@ -24,7 +24,8 @@ impl TensorBoard {
     /// The folder or file cannot be made.
     pub fn create(dir: &Path, step: u64) -> Result<Self> {
         std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
-        let path = dir.join(format!("events.out.tfevents.{:010.0}.{}.troika", now(), std::process::id()));
+        let stamp = stamp(dir, now() as u64)?;
+        let path = dir.join(format!("{PREFIX}{stamp:010}.{}.troika", std::process::id()));
         // An event file is a log: it grows record by record, and a reader skips a torn last record.
         let file = File::options().create(true).append(true).open(&path).map_err(Error::io(&path))?;
         let mut board = Self { path, file };
@@ -54,6 +55,21 @@ impl TensorBoard {
     fn write(&mut self, event: &[u8]) -> Result<()> {
         self.file.write_all(&record(event)).map_err(Error::io(&self.path))
     }
+}
+
+/// How the names of event files begin; the second at which they were made follows.
+const PREFIX: &str = "events.out.tfevents.";
+
+/// The second for a new file's name: TensorBoard reads files in the order of their names, so a clock that was set back
+/// must not put a new file before those that are there.
+fn stamp(dir: &Path, now: u64) -> Result<u64> {
+    let mut stamp = now;
+    for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
+        let name = entry.map_err(Error::io(dir))?.file_name().to_string_lossy().into_owned();
+        let seconds = name.strip_prefix(PREFIX).and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
+        stamp = stamp.max(seconds.map_or(0, |seconds| seconds + 1));
+    }
+    Ok(stamp)
 }
 
 fn now() -> f64 {
@@ -171,6 +187,15 @@ mod tests {
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_reorder_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(stamp(dir.path(), 1000).unwrap(), 1000);
+        pipeline::atomic::write(dir.path().join("events.out.tfevents.0000005000.7.troika"), "").unwrap();
+        pipeline::atomic::write(dir.path().join("notes.txt"), "").unwrap();
+        assert_eq!([stamp(dir.path(), 1000).unwrap(), stamp(dir.path(), 9000).unwrap()], [5001, 9000]);
     }
 
     // The records below were made with PyPI `tensorboard` 2.21.0 (its protobuf classes and its masked CRC).

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::exercise::Plan;
 use super::mix::TaskMix;
 use super::{DataConfig, ModelTable, TextImageConfig, TokenLearner};
+use crate::average::AverageConfig;
 use crate::bundle::model_files;
 use crate::model::ModelConfig;
 use crate::optim::OptimConfig;
@@ -38,6 +39,9 @@ pub struct TokenTask<C: TextImageConfig> {
     pub optim: OptimConfig,
     /// How fast.
     pub schedule: Schedule,
+    /// The running mean of the weights.
+    #[serde(skip_serializing_if = "AverageConfig::is_off")]
+    pub average: AverageConfig,
     /// What is drawn while training.
     pub samples: SampleConfig,
 }
@@ -65,6 +69,7 @@ impl<C: TextImageConfig> Default for TokenTask<C> {
             tasks: C::usual_tasks(),
             optim: OptimConfig::default(),
             schedule: Schedule::default(),
+            average: AverageConfig::default(),
             samples: SampleConfig::default(),
         }
     }
@@ -78,7 +83,9 @@ impl<C: TextImageConfig> TokenTask<C> {
     pub fn check(&self) -> Result<()> {
         self.model.check()?;
         self.samples.sampling.validate()?;
+        self.optim.check()?;
         self.schedule.check()?;
+        self.average.check()?;
         self.data.check()?;
         self.tasks.check()?;
         self.plans().map(drop)

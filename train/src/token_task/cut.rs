@@ -4,10 +4,15 @@ use super::exercise::Exercise;
 use crate::data::Tokens;
 
 /// A line for each segment that cuts some of the training texts of a task; `keys` name the two lengths.
-pub(super) fn notes(exercises: &[Exercise], train: &Tokens, keys: [&str; 2]) -> Vec<String> {
+pub(super) fn notes<'a>(
+    exercises: impl Iterator<Item = &'a Exercise>,
+    train: &Tokens,
+    keys: [&str; 2],
+) -> Vec<String> {
     let mut lines = Vec::new();
     for exercise in exercises {
-        let cuts: Vec<_> = exercise.rows().iter().map(|row| exercise.example(train, *row, false).1).collect();
+        let rows = exercise.takes(train);
+        let cuts: Vec<_> = rows.into_iter().map(|row| exercise.example(train, row, false).1).collect();
         for (side, (sides, key)) in exercise.sides().into_iter().zip(keys).enumerate() {
             let count = cuts.iter().filter(|cut| cut[side]).count();
             if let Some((template, len)) = sides.filter(|_| count > 0) {

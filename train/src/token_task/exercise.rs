@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use burn::tensor::Device;
 use tokenize::bpe::Bpe;
 
-use super::TextImageConfig;
 use super::distraction::Distraction;
 use super::mix::{Practice, Rows, TaskKind};
-use crate::data::{Order, Template, Tokens};
+use super::{LossTracks, TextImageConfig};
+use crate::data::{Template, Tokens};
 use crate::gpt::{Batch, GptConfig, Lengths, Start, frame, ids, padded};
 use crate::objective::LossWeights;
 use crate::{Error, Result};
@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub(super) struct Plan {
     pub(super) name: String,
     pub(super) kind: TaskKind,
-    pub(super) loss: LossWeights,
+    pub(super) loss: LossTracks,
     pub(super) text_dropout: f64,
     pub(super) distraction: Distraction,
     rows: Rows,
@@ -38,12 +38,10 @@ struct Side {
     bare: bool,
 }
 
-/// A plan with the rows that it takes.
+/// A plan with the sources of its texts.
 #[derive(Clone, Debug)]
 pub(super) struct Exercise {
     pub(super) plan: Plan,
-    rows: Vec<usize>,
-    order: Order,
     left: Source,
     right: Option<Source>,
 }
@@ -87,7 +85,7 @@ impl Plan {
         let plan = Self {
             name: name.to_owned(),
             kind,
-            loss: practice.loss.unwrap_or_else(|| model.loss_weights()),
+            loss: practice.loss.clone().unwrap_or_else(|| model.loss_weights().into()),
             text_dropout: practice.text_dropout,
             distraction: practice.distraction,
             rows: practice.rows(kind),
@@ -100,10 +98,12 @@ impl Plan {
     }
 
     fn check(&self) -> Result<()> {
-        let LossWeights { left, image, right } = self.loss;
-        let present = [Some(left), (self.image > 0).then_some(image), self.right.as_ref().map(|_| right)];
-        let sound = |weight: &f64| weight.is_finite() && *weight >= 0.0;
-        if [left, image, right].iter().all(sound) && present.iter().flatten().sum::<f64>() > 0.0 {
+        let present = |weights: LossWeights| {
+            let LossWeights { left, image, right } = weights;
+            let image = if self.image > 0 { image } else { 0.0 };
+            left + image + if self.right.is_some() { right } else { 0.0 }
+        };
+        if self.loss.is_sound(present) {
             return Ok(());
         }
         let why = "weights must not be negative, and not all 0 in the segments of the task";
@@ -153,14 +153,8 @@ fn special(core: &GptConfig, offset: Option<u32>, key: &str) -> Result<Option<u3
 }
 
 impl Exercise {
-    /// The rows of `tokens` that have what the plan needs, in the order of `seed`; none where there is no such row.
-    pub(super) fn new(
-        plan: &Plan,
-        tokens: &Tokens,
-        templates: &[Template],
-        bpe: &Bpe,
-        seed: u64,
-    ) -> Option<Self> {
+    /// A plan whose texts come from captions and from what was written by `templates` while shards were loaded.
+    pub(super) fn new(plan: &Plan, templates: &[Template], bpe: &Bpe) -> Self {
         let source = |side: &Side| match (
             side.template.constant(),
             templates.iter().position(|t| *t == side.template),
@@ -171,30 +165,30 @@ impl Exercise {
             (None, None) => Source::Caption,
         };
         let (left, right) = (source(&plan.left), plan.right.as_ref().map(source));
-        let image = |row: &usize| match plan.rows {
+        Self { plan: plan.clone(), left, right }
+    }
+
+    /// The rows of `tokens` that have what the plan needs.
+    pub(super) fn takes(&self, tokens: &Tokens) -> Vec<usize> {
+        let image = |row: &usize| match self.plan.rows {
             Rows::Image => tokens.codes(*row).is_some(),
             Rows::Text => tokens.codes(*row).is_none(),
             Rows::Any => true,
         };
-        let texts = |row: &usize| {
-            [Some(&left), right.as_ref()]
-                .into_iter()
-                .flatten()
-                .all(|source| source.ids(tokens, *row).is_some())
-        };
-        let rows: Vec<usize> = (0..tokens.len()).filter(image).filter(texts).collect();
-        let order = Order::new(seed, rows.len(), 1);
-        (!rows.is_empty()).then(|| Self { plan: plan.clone(), rows, order, left, right })
+        let texts = |row: &usize| self.sources().all(|source| source.ids(tokens, *row).is_some());
+        (0..tokens.len()).filter(image).filter(texts).collect()
     }
 
-    /// The rows that it takes.
-    pub(super) fn rows(&self) -> &[usize] {
-        &self.rows
+    /// Whether it takes every row or none of those that have a caption and an image; `None` where it depends.
+    pub(super) fn of_complete(&self) -> Option<bool> {
+        match self.plan.rows {
+            Rows::Text => Some(false),
+            _ => self.sources().all(|source| !matches!(source, Source::Written(_))).then_some(true),
+        }
     }
 
-    /// The rows at these positions of its own order.
-    pub(super) fn span(&mut self, positions: std::ops::Range<u64>) -> Vec<usize> {
-        self.order.span(positions).into_iter().map(|index| self.rows[index]).collect()
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        [Some(&self.left), self.right.as_ref()].into_iter().flatten()
     }
 
     /// A row as a sequence, and which of its texts, left and right, were cut to their segment; `bare` leaves the left text
@@ -287,7 +281,9 @@ pub(super) mod tests {
         let (name, practice) = mix.0.first_key_value().unwrap();
         let plan = Plan::new(model, name, practice).unwrap();
         let (tokens, bpe) = shard();
-        Exercise::new(&plan, &tokens, &mix.templates().unwrap(), &bpe, 1).unwrap()
+        let exercise = Exercise::new(&plan, &mix.templates().unwrap(), &bpe);
+        assert!(!exercise.takes(&tokens).is_empty());
+        exercise
     }
 
     /// Rows, then left text, codes and right text of the first of them.
@@ -298,9 +294,10 @@ pub(super) mod tests {
         let model = RudolphConfig { text_special: 8, ..tiny() };
         let exercise = exercise(&model, text);
         let (tokens, _) = shard();
-        let (example, _) = exercise.example(&tokens, exercise.rows()[0], false);
+        let rows = exercise.takes(&tokens);
+        let (example, _) = exercise.example(&tokens, rows[0], false);
         let codes = example.codes.map(|codes| vec![codes[0]; 2]);
-        (exercise.rows().to_vec(), example.left, codes, example.right)
+        (rows, example.left, codes, example.right)
     }
 
     #[test]

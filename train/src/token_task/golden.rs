@@ -16,14 +16,14 @@ use crate::run::{Learner, RunConfig, Task};
 use crate::schedule::Schedule;
 use crate::token_task::{DataConfig, TextImageConfig, TokenTask};
 
-struct Golden {
+pub(super) struct Golden {
     dir: tempfile::TempDir,
     folder: PathBuf,
     case: Value,
 }
 
 impl Golden {
-    fn open(name: &str) -> Self {
+    pub(super) fn open(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
         let case = std::fs::read(folder.join("case.json")).unwrap();
         Self { dir: tempfile::tempdir().unwrap(), folder, case: serde_json::from_slice(&case).unwrap() }
@@ -85,9 +85,9 @@ impl Golden {
         }
     }
 
-    /// Two steps from the published container: the first loss is the case's, the second lower.
-    fn tune<C: TextImageConfig>(&self, model: C, tasks: &str, data: DataConfig, expected: f64) {
-        let task = TokenTask {
+    /// Fine-tuning of the published container.
+    pub(super) fn task<C: TextImageConfig>(&self, model: C, tasks: &str, data: DataConfig) -> TokenTask<C> {
+        TokenTask {
             from: Some(self.folder.join("pytorch_model.bin")),
             run: RunConfig { steps: 2, ..RunConfig::default() },
             data,
@@ -95,7 +95,12 @@ impl Golden {
             tasks: toml::from_str::<TaskMix>(tasks).unwrap(),
             schedule: Schedule { lr: 1e-3, warmup: 0, ..Schedule::default() },
             ..TokenTask::default()
-        };
+        }
+    }
+
+    /// Two steps from the published container: the first loss is the case's, the second lower.
+    fn tune<C: TextImageConfig>(&self, model: C, tasks: &str, data: DataConfig, expected: f64) {
+        let task = self.task(model, tasks, data);
         let mut learner = task.learner(&Device::flex().autodiff()).unwrap();
         let losses = [0, 1].map(|step| learner.step(step).unwrap().metrics.get("loss").unwrap());
         assert!((losses[0] - expected).abs() <= 1e-4 * (1.0 + expected), "{losses:?} {expected}");
@@ -149,35 +154,42 @@ fn rudolph_goes_on_where_the_published_code_is() {
     golden.tune(model, tasks, golden.data(&[captioned]), expected);
 }
 
+/// The golden DALL·E's shape, and its sequences as a shard.
+pub(super) fn dalle(golden: &Golden, loss_layout: LossLayout) -> (DalleConfig, DataConfig) {
+    let number = |key| golden.number(key);
+    let model = DalleConfig {
+        layers: number("num_layers"),
+        dim: number("hidden_size"),
+        heads: number("num_attention_heads"),
+        text: number("text_seq_length"),
+        grid: number("image_tokens_per_dim"),
+        kernel: number("conv_kernel"),
+        text_vocab: number("bpe_vocab_size"),
+        image_vocab: number("image_vocab_size"),
+        loss_layout,
+        ..DalleConfig::default()
+    };
+    let sequences = golden.sequences();
+    let rows: Vec<_> = sequences.iter().map(|row| row.split_at(model.text)).collect();
+    // A text that fills its segment was cut: it has no EOS, and one more id is cut again.
+    let texts: Vec<Vec<i64>> = rows
+        .iter()
+        .map(|(text, _)| match text.last() {
+            Some(0) => bare(text, 0).to_vec(),
+            _ => text[1..].iter().copied().chain([5]).collect(),
+        })
+        .collect();
+    let rows: Vec<_> = texts.iter().zip(&rows).map(|(text, (_, codes))| (&text[..], *codes)).collect();
+    let data = golden.data(&rows);
+    (model, data)
+}
+
 #[test]
 fn dalle_goes_on_where_the_published_code_is() {
     for (name, loss_layout) in [("rudalle-v3", LossLayout::V3), ("rudalle-v2", LossLayout::V2)] {
         let golden = Golden::open(name);
-        let number = |key| golden.number(key);
-        let model = DalleConfig {
-            layers: number("num_layers"),
-            dim: number("hidden_size"),
-            heads: number("num_attention_heads"),
-            text: number("text_seq_length"),
-            grid: number("image_tokens_per_dim"),
-            kernel: number("conv_kernel"),
-            text_vocab: number("bpe_vocab_size"),
-            image_vocab: number("image_vocab_size"),
-            loss_layout,
-            ..DalleConfig::default()
-        };
-        let sequences = golden.sequences();
-        let rows: Vec<_> = sequences.iter().map(|row| row.split_at(model.text)).collect();
-        // A text that fills its segment was cut: it has no EOS, and one more id is cut again.
-        let texts: Vec<Vec<i64>> = rows
-            .iter()
-            .map(|(text, _)| match text.last() {
-                Some(0) => bare(text, 0).to_vec(),
-                _ => text[1..].iter().copied().chain([5]).collect(),
-            })
-            .collect();
-        let rows: Vec<_> = texts.iter().zip(&rows).map(|(text, (_, codes))| (&text[..], *codes)).collect();
-        golden.tune(model, "text_to_image = 1", golden.data(&rows), golden.expected("/loss"));
+        let (model, data) = dalle(&golden, loss_layout);
+        golden.tune(model, "text_to_image = 1", data, golden.expected("/loss"));
     }
 }
 

@@ -1,25 +1,29 @@
 //! One step of training from token shards, its validation and what it keeps.
 
+use std::ops::Range;
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use pipeline::atomic;
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
+use super::data::Sets;
 use super::distraction::distract;
-use super::exercise::{Example, Exercise, batch};
-use super::part::{self, Part, pass};
+use super::exercise::{Example, Exercise, Plan, batch};
+use super::part::{Part, pass};
 use super::scores::{Scores, spread};
-use super::{TextImage, TextImageConfig, TokenTask, cut};
+use super::shares::Shares;
+use super::{TextImage, TextImageConfig, TokenTask};
+use crate::average::{Average, MEAN};
 use crate::bundle::{Bundle, Sampling, Sources, settings_of};
-use crate::data::{Expected, Template, Texts, Tokens, code_frequency_loss};
+use crate::data::{Expected, Reading, Stream, Taken, Template, Tokens, Window};
 use crate::device::mix;
-use crate::draw::Draws;
 use crate::optim::Optimizer;
 use crate::ranks::Team;
-use crate::run::{Facts, Learner, Memory, Metrics, Snapshot, Step, load_module, sample_name, save_grid};
+use crate::run::{
+    EPOCHS, Facts, Learner, Metrics, ROWS, Snapshot, Step, load_module, sample_name, save_grid,
+};
 use crate::{Error, Result};
 
 /// Files of a checkpoint.
@@ -28,18 +32,19 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// Trains a model of texts and images.
 pub struct TokenLearner<C: TextImageConfig> {
-    task: TokenTask<C>,
-    bundle: Bundle<C::Model>,
-    optimizer: Optimizer,
-    train: Tokens,
-    held_out: Option<Tokens>,
+    pub(super) task: TokenTask<C>,
+    pub(super) bundle: Bundle<C::Model>,
+    pub(super) optimizer: Optimizer,
+    pub(super) average: Average<C::Model>,
+    pub(super) sets: Vec<Sets>,
     /// In the order of the mix.
-    exercises: Vec<Exercise>,
-    /// The same on the held-out rows, as far as these have what a task needs.
-    measured: Vec<Exercise>,
+    pub(super) taught: Vec<Taught>,
+    /// As far as the held-out rows have what a task needs.
+    measured: Vec<Measured>,
+    pub(super) shares: Shares,
     prompts: Vec<String>,
     device: Device,
-    team: Team,
+    pub(super) team: Team,
 }
 
 impl<C: TextImageConfig> TokenLearner<C> {
@@ -53,19 +58,21 @@ impl<C: TextImageConfig> TokenLearner<C> {
         let bpe = Bpe::load(&task.data.bpe)?;
         task.data.fits(&bpe)?;
         let templates = task.tasks.templates()?;
-        let texts = Texts { templates: &templates, bpe: Some(&bpe) };
-        let (train, held_out) = task.data.sets(&expected(task, &codec, &bpe), &texts)?;
-        let bpe = bpe.with_lowercase(train.meta().lowercase);
-        let exercises = exercises(task, &train, &templates, &bpe)?;
-        let measured = match &held_out {
-            Some(tokens) => measured(&exercises, tokens, &templates, &bpe),
-            None => Vec::new(),
-        };
-        let prompts = prompts(&task.samples.prompts, held_out.as_ref().unwrap_or(&train), &bpe);
-        let bundle = Bundle { model: task.first_model(device)?, codec, bpe: Some(bpe) };
+        let expected = expected(task, &codec, &bpe);
+        let reading = Reading { expected, templates, bpe: Some(bpe.clone()), ..Reading::default() };
+        let (sets, own) = task.data.sets(&task.tasks, &reading)?;
+        let first = &sets[0];
+        let bpe = bpe.with_lowercase(first.sample.meta().lowercase);
+        let taught = taught(task, &sets, &own, &reading.templates, &bpe)?;
+        let measured = measured(&taught, &sets);
+        let prompts = prompts(&task.samples.prompts, first.held_out.as_ref().unwrap_or(&first.sample), &bpe);
+        let shares = Shares::new(&task.tasks, task.data.batch_size);
+        let model = task.optim.prepare(task.first_model(device)?)?;
+        let bundle = Bundle { model, codec, bpe: Some(bpe) };
         let optimizer = Optimizer::new(task.optim.clone());
+        let average = Average::begin(&task.average, &bundle.model);
         let (task, device, team) = (task.clone(), device.clone(), Team::alone(device.clone()));
-        Ok(Self { task, bundle, optimizer, train, held_out, exercises, measured, prompts, device, team })
+        Ok(Self { task, bundle, optimizer, average, sets, taught, measured, shares, prompts, device, team })
     }
 
     /// The model with its codec and vocabulary, as trained so far.
@@ -74,38 +81,35 @@ impl<C: TextImageConfig> TokenLearner<C> {
         &self.bundle
     }
 
-    /// Mean held-out image loss of guessing each code by its frequency in the training images.
-    #[must_use]
-    pub fn baseline(&self) -> Option<f64> {
-        let codebook = self.bundle.codec.codebook_size();
-        let held_out = self.held_out.as_ref().filter(|held_out| held_out.images().len() > 0)?;
-        Some(code_frequency_loss(&self.train, held_out, codebook))
+    /// The rows of a step, task by task. A pure function of (seed, step).
+    fn draw(&mut self, step: u64) -> Result<Vec<Drawn>> {
+        let [before, after] = [step, step + 1].map(|step| self.shares.before(step));
+        let spans = before.into_iter().zip(after).map(|(from, to)| from..to);
+        let draw = |(taught, span): (&mut Taught, Range<u64>)| {
+            Ok(Drawn { rows: taught.stream.take(span.clone())?, span })
+        };
+        self.taught.iter_mut().zip(spans).map(draw).collect()
     }
 
-    /// The rows of a step, task by task. A pure function of (seed, step).
-    fn parts(&mut self, step: u64) -> Vec<Part<'_>> {
-        let batch = self.task.data.batch_size as u64;
-        let [before, after] = [step, step + 1].map(|step| self.task.tasks.until(step * batch));
-        let spans: Vec<_> = before.into_iter().zip(after).map(|(from, to)| from..to).collect();
-        let rows: Vec<_> = self
-            .exercises
-            .iter_mut()
-            .zip(&spans)
-            .map(|(exercise, span)| exercise.span(span.clone()))
-            .collect();
+    /// The same as parts of the step.
+    fn parts<'a>(&'a self, drawn: &'a [Drawn], step: u64) -> Vec<Part<'a>> {
         let each = self.task.data.batch_size.div_ceil(self.team.parts(self.task.data.parts));
         let mut parts = Vec::new();
-        for ((index, exercise), (rows, span)) in self.exercises.iter().enumerate().zip(rows.iter().zip(spans))
-        {
+        for (index, (taught, Drawn { rows, span })) in self.taught.iter().zip(drawn).enumerate() {
+            let exercise = &taught.exercise;
             let until = |position: u64| (position as f64 * exercise.plan.text_dropout).floor() as usize;
             // Rows come in random order, so the first ones are as good as any.
             let bare = until(span.end) - until(span.start);
-            let example = |(place, row): (usize, &usize)| exercise.example(&self.train, *row, place < bare).0;
+            let example = |(place, taken): (usize, &'a Taken)| {
+                exercise.example(&taken.window.tokens, taken.row, place < bare).0
+            };
             let examples: Vec<_> = rows.iter().enumerate().map(example).collect();
-            let read = self.distracted(exercise, &examples, index, step);
+            let pool = rows.first().map(|taken| &*taken.window);
+            let read = pool.and_then(|pool| self.distracted(exercise, &examples, pool, (index, step)));
             for (chunk, rows) in examples.chunks(each).enumerate() {
                 let read = read.as_ref().map(|read| read[chunk * each..chunk * each + rows.len()].to_vec());
-                parts.push(Part { plan: &exercise.plan, rows: rows.to_vec(), read });
+                let weights = exercise.plan.loss.at(step);
+                parts.push(Part { plan: &exercise.plan, weights, rows: rows.to_vec(), read });
             }
         }
         parts
@@ -116,14 +120,13 @@ impl<C: TextImageConfig> TokenLearner<C> {
         &self,
         exercise: &Exercise,
         examples: &[Example<'_>],
-        index: usize,
-        step: u64,
+        pool: &Window,
+        (index, step): (usize, u64),
     ) -> Option<Vec<Vec<u16>>> {
         let distraction = &exercise.plan.distraction;
         let images: Option<Vec<_>> = examples.iter().map(|example| example.codes.as_deref()).collect();
         let images = images.filter(|_| distraction.most > 0.0)?;
-        let rows = exercise.rows();
-        let pool = (rows.len(), |row: usize| self.train.codes(rows[row]));
+        let pool = (pool.rows.len(), |row: usize| pool.tokens.codes(pool.rows[row]));
         Some(distract(&images, pool, distraction, (self.task.run.seed ^ index as u64, step)))
     }
 
@@ -142,19 +145,25 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
     fn step(&mut self, step: u64) -> Result<Step> {
         let (model, team) = (self.bundle.model.clone(), self.team.clone());
         let recompute = self.task.run.recompute.then(|| mix(self.task.run.seed, step));
-        let (grads, metrics) = pass(&model, self.parts(step), recompute, &team)?;
+        let drawn = self.draw(step)?;
+        let waited = self.taught.iter_mut().map(|taught| taught.stream.waited()).sum();
+        let (grads, metrics) = pass(&model, self.parts(&drawn, step), recompute, &team)?;
+        let metrics = self.counted(&drawn).fold(metrics, |metrics, (name, count)| metrics.with(name, count));
         let lr = self.task.schedule.at(step, self.task.run.steps);
-        let (model, step) = self.optimizer.learn(lr, model, grads, metrics);
+        let (model, made) = self.optimizer.learn(lr, model, grads, metrics);
         self.bundle.model = model;
-        Ok(step)
+        if made.metrics.not_finite().is_none() {
+            self.average.update(&self.bundle.model, step);
+        }
+        Ok(Step { waited, ..made })
     }
 
     fn validate(&mut self) -> Result<Metrics> {
-        let Some(tokens) = &self.held_out else { return Ok(Metrics::new()) };
-        let (model, device) = (self.bundle.model.valid(), self.device.clone().without_autodiff());
+        let model = self.average.finished(&self.bundle.model);
+        let device = self.device.clone().without_autodiff();
         let mut scores = Scores::default();
-        for exercise in &self.measured {
-            let rows = exercise.rows();
+        for Measured { exercise, set, rows } in &self.measured {
+            let Some(tokens) = &self.sets[*set].held_out else { continue };
             let chosen: Vec<_> =
                 spread(rows.len(), self.task.data.held_out_rows).into_iter().map(|i| rows[i]).collect();
             for rows in chosen.chunks(self.task.data.batch_size) {
@@ -163,13 +172,13 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
                 scores.add(&exercise.plan, model.position_losses(&batch(&examples, &device)));
             }
         }
-        Ok(scores.metrics())
+        Ok(if self.measured.is_empty() { Metrics::new() } else { scores.metrics() })
     }
 
     fn sample(&mut self, dir: &Path, step: u64) -> Result<()> {
         let columns = if self.task.samples.columns == 0 { 4 } else { self.task.samples.columns };
         let how = Sampling { config: self.task.samples.sampling, batch: self.task.data.batch_size };
-        let model = self.bundle.model.valid();
+        let model = self.average.finished(&self.bundle.model);
         let pictures = self.bundle.draw_with(&model, &self.prompts, columns, &how, &mut |_| ())?;
         save_grid(&pictures, columns, &dir.join(sample_name(step, "")))?;
         Ok(atomic::write(dir.join("prompts.txt"), self.prompts.join("\n") + "\n")?)
@@ -177,6 +186,9 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
 
     fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = Snapshot::new().module(WEIGHTS, &self.bundle.model);
+        if let Some(mean) = self.average.mean() {
+            snapshot = snapshot.module(MEAN, mean);
+        }
         if let Some(bpe) = &self.bundle.bpe {
             let (name, text) = settings_of(bpe)?;
             snapshot = snapshot.text(name, text);
@@ -186,72 +198,26 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
 
     fn load(&mut self, dir: &Path) -> Result<()> {
         self.bundle.model = load_module(self.bundle.model.clone(), &dir.join(WEIGHTS))?;
+        self.average.load(dir, &self.bundle.model)?;
         self.optimizer.load(&dir.join(OPTIMIZER), &self.device)
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
-        self.bundle.save(&self.sources(), dir)
+        self.bundle.save_with(&self.average.finished(&self.bundle.model), &self.sources(), dir)
     }
 
     fn facts(&self) -> Facts {
-        let (shared, batch) = (self.shares(), self.task.data.batch_size as f64);
-        let core = self.bundle.model.gpt().config();
-        let tokens: f64 = shared.iter().map(|(e, share)| e.plan.positions() as f64 * share).sum();
-        let forth: f64 = shared.iter().map(|(e, share)| core.cost(e.plan.lengths()).step() * share).sum();
-        // One pass of the task that is practised most.
-        let most = shared.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
-        Facts {
-            parameters: self.bundle.model.num_params(),
-            items_per_step: (batch * tokens).round() as u64,
-            items: "tokens",
-            flops_per_step: batch * forth,
-            steps_per_epoch: most.map_or(0.0, |(e, share)| e.rows().len() as f64 / (batch * share)),
-            memory: self.memory(),
-            fingerprint: self.train.fingerprint().to_owned(),
-            notes: self.notes(),
-        }
+        self.known()
     }
 }
 
 impl<C: TextImageConfig> TokenLearner<C> {
-    /// Every task with its share of the rows.
-    fn shares(&self) -> Vec<(&Exercise, f64)> {
-        let weight: f64 = self.task.tasks.0.values().map(|practice| practice.weight).sum();
-        let shares = self.task.tasks.0.values().map(|practice| practice.weight / weight);
-        self.exercises.iter().zip(shares).collect()
-    }
-
-    /// What a run holds: the longest task's parts, as many as are computed side by side.
-    fn memory(&self) -> Memory {
-        let (model, data) = (&self.bundle.model, &self.task.data);
-        let core = model.gpt().config();
-        let parts = self.team.parts(data.parts);
-        let side_by_side = self.team.width(parts, part::side_by_side(model)) as u64;
-        let rows = data.batch_size.div_ceil(parts) as u64;
-        let kept = |e: &Exercise| core.cost(e.plan.lengths()).kept(core.layers, self.task.run.recompute);
-        let most = self.exercises.iter().map(kept).max().unwrap_or(0);
-        let weights = model.num_params() as u64;
-        Memory {
-            data: self.train.bytes() + self.held_out.as_ref().map_or(0, Tokens::bytes),
-            weights: Memory::floats(weights),
-            average: 0,
-            optimizer: Memory::floats(2 * weights),
-            gradients: Memory::floats(side_by_side * weights),
-            activations: Memory::floats(side_by_side * rows * most),
-        }
-    }
-
-    fn notes(&self) -> Vec<String> {
-        let mut notes =
-            vec![format!("{} training rows, {} images", self.train.len(), self.train.images().len())];
-        notes.extend(cut::notes(&self.exercises, &self.train, [C::LEFT, "model.right"]));
-        if let Some(held_out) = &self.held_out {
-            notes.push(format!("{} held-out rows, {} images", held_out.len(), held_out.images().len()));
-        }
-        if let Some(baseline) = self.baseline() {
-            notes.push(format!("code-frequency baseline of the held-out image loss: {baseline:.3}"));
-        }
-        notes
+    /// Rows and epochs of each task since the run began.
+    fn counted<'a>(&'a self, drawn: &'a [Drawn]) -> impl Iterator<Item = (String, f64)> + 'a {
+        self.taught.iter().zip(drawn).flat_map(|(taught, drawn)| {
+            let (name, rows) = (&taught.exercise.plan.name, drawn.span.end as f64);
+            [(format!("{ROWS}{name}"), rows), (format!("{EPOCHS}{name}"), rows / taught.stream.len() as f64)]
+        })
     }
 }
 
@@ -267,26 +233,55 @@ fn expected<C: TextImageConfig>(task: &TokenTask<C>, codec: &Codec, bpe: &Bpe) -
     }
 }
 
-/// Every task with its training rows.
-fn exercises<C: TextImageConfig>(
+/// Rows of one task in a step, and their places in its order.
+struct Drawn {
+    rows: Vec<Taken>,
+    span: Range<u64>,
+}
+
+/// A task with its training rows.
+pub(super) struct Taught {
+    pub(super) exercise: Exercise,
+    /// Which of the run's sets they are from.
+    pub(super) set: usize,
+    pub(super) stream: Stream,
+}
+
+/// A task with its held-out rows.
+struct Measured {
+    exercise: Exercise,
+    set: usize,
+    rows: Vec<usize>,
+}
+
+/// Every task, `own` being the sets of each.
+fn taught<C: TextImageConfig>(
     task: &TokenTask<C>,
-    train: &Tokens,
+    sets: &[Sets],
+    own: &[usize],
     templates: &[Template],
     bpe: &Bpe,
-) -> Result<Vec<Exercise>> {
-    let exercise = |(index, plan)| {
-        let seed = mix(task.run.seed, index);
-        Exercise::new(&plan, train, templates, bpe, seed).ok_or_else(|| {
-            Error::data(&task.data.tokens, format!("no row {}", plan.needs()))
+) -> Result<Vec<Taught>> {
+    let one = |((index, plan), set): ((u64, Plan), &usize)| {
+        let (exercise, rows) = (Exercise::new(&plan, templates, bpe), &sets[*set]);
+        let stream = rows.stream(&exercise, task.data.buffer_rows, mix(task.run.seed, index))?;
+        let stream = stream.ok_or_else(|| {
+            Error::data(&rows.path, format!("no row {}", plan.needs()))
                 .with_hint(format!("leave the task {} out of `[tasks]`, or name other shards", plan.name))
-        })
+        })?;
+        Ok(Taught { exercise, set: *set, stream })
     };
-    (0..).zip(task.plans()?).map(exercise).collect()
+    (0..).zip(task.plans()?).zip(own).map(one).collect()
 }
 
 /// The same tasks on held-out rows, as far as these have what a task needs.
-fn measured(exercises: &[Exercise], held_out: &Tokens, templates: &[Template], bpe: &Bpe) -> Vec<Exercise> {
-    exercises.iter().filter_map(|e| Exercise::new(&e.plan, held_out, templates, bpe, 0)).collect()
+fn measured(taught: &[Taught], sets: &[Sets]) -> Vec<Measured> {
+    let one = |taught: &Taught| {
+        let (exercise, set) = (taught.exercise.clone(), taught.set);
+        let rows = exercise.takes(sets[set].held_out.as_ref()?);
+        (!rows.is_empty()).then_some(Measured { exercise, set, rows })
+    };
+    taught.iter().filter_map(one).collect()
 }
 
 /// The given prompts, or the first four different captions; the empty one where there is none.

@@ -17,9 +17,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Distraction;
+use super::{Distraction, LossTracks};
 use crate::data::Template;
-use crate::objective::LossWeights;
+use crate::schedule::Track;
 use crate::{Error, Result};
 
 /// Tasks by their names. The order of the names decides nothing but which rows are drawn.
@@ -62,8 +62,12 @@ pub struct Practice {
     /// What it is made of; without it the task's name says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<TaskKind>,
-    /// Share of the rows of a step; weights are divided by their sum. A task of weight 0 is only measured.
-    pub weight: f64,
+    /// Share of the rows of a step; weights are divided by their sum. A task of weight 0 is only measured. A list of
+    /// `[step, weight]` makes a curriculum.
+    pub weight: Track,
+    /// Its shards, a name of `[data.sets]`; without one those of `data.tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
     /// Which rows it takes: those with an image for the kinds that show it, those without for `text_to_text`, all for
     /// `text_question`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,9 +84,9 @@ pub struct Practice {
     /// The same before the right text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub right_token: Option<u32>,
-    /// Weights of the losses; else those of `model.loss`.
+    /// Weights of the losses, each a number or one that follows the step; else those of `model.loss`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss: Option<LossWeights>,
+    pub loss: Option<LossTracks>,
     /// Share of the rows whose left text is left out, for guidance when drawing.
     pub text_dropout: f64,
     /// How much the model is kept from recognising an image by its first codes; off, as published, by default.
@@ -93,7 +97,8 @@ impl Default for Practice {
     fn default() -> Self {
         Self {
             kind: None,
-            weight: 1.0,
+            weight: 1.0.into(),
+            set: None,
             rows: None,
             left: None,
             right: None,
@@ -129,7 +134,7 @@ impl<'de> Visitor<'de> for WeightOrTable {
     }
 
     fn visit_f64<E: serde::de::Error>(self, weight: f64) -> Result<Practice, E> {
-        Ok(Practice { weight, ..Practice::default() })
+        Ok(Practice { weight: weight.into(), ..Practice::default() })
     }
 
     fn visit_i64<E: serde::de::Error>(self, weight: i64) -> Result<Practice, E> {
@@ -239,18 +244,25 @@ impl TaskMix {
 
     /// How many of the first `rows` rows of a run each task has had. The shares hold in the long run for any size of a
     /// step, and every step has all its rows: a task takes the whole part of its share of what the tasks before it left.
+    /// For weights that stay the same.
     pub(super) fn until(&self, rows: u64) -> Vec<u64> {
-        let mut weight: f64 = self.0.values().map(|practice| practice.weight).sum();
+        let weights = self.weights(0);
+        let mut weight: f64 = weights.iter().sum();
         let mut left = rows;
-        let take = |practice: &Practice| {
+        let take = |own: f64| {
             // The last one that counts takes all, whatever the rounding of the weights.
-            let share = if weight > 0.0 { (practice.weight / weight).min(1.0) } else { 0.0 };
+            let share = if weight > 0.0 { (own / weight).min(1.0) } else { 0.0 };
             let taken = if share > 1.0 - 1e-9 { left } else { (left as f64 * share).floor() as u64 };
-            weight -= practice.weight;
+            weight -= own;
             left -= taken;
             taken
         };
-        self.0.values().map(take).collect()
+        weights.into_iter().map(take).collect()
+    }
+
+    /// The weights at a step.
+    pub(super) fn weights(&self, step: u64) -> Vec<f64> {
+        self.0.values().map(|practice| practice.weight.at(step)).collect()
     }
 
     /// Refuses what cannot be practised.
@@ -259,9 +271,16 @@ impl TaskMix {
     /// Names the key.
     pub(super) fn check(&self) -> Result<()> {
         let sound = |weight: f64| weight.is_finite() && weight >= 0.0;
-        let weights = || self.0.values().map(|practice| practice.weight);
-        if !weights().all(sound) || weights().sum::<f64>() <= 0.0 {
-            return Err(Error::config("tasks: weights must not be negative, and not all 0"));
+        let turns = || self.0.values().flat_map(|practice| practice.weight.turns());
+        let weights = |step: u64| self.weights(step);
+        // Between two turns weights follow straight lines, so what holds at both holds between them; jumps are the step
+        // before a turn as well.
+        let steps = turns().chain(turns().map(|step| step.saturating_sub(1))).chain([0, u64::MAX]);
+        let fault =
+            |step: &u64| !weights(*step).into_iter().all(sound) || weights(*step).iter().sum::<f64>() <= 0.0;
+        if let Some(step) = { steps }.find(fault) {
+            let when = if step == 0 || step == u64::MAX { String::new() } else { format!(" at step {step}") };
+            return Err(Error::config(format!("tasks: weights must not be negative, and not all 0{when}")));
         }
         for (name, practice) in &self.0 {
             let kind = practice.kind(name)?;
@@ -291,7 +310,7 @@ mod tests {
     fn mix(weights: &[f64]) -> TaskMix {
         let practice = |weight: &f64| Practice {
             kind: Some(TaskKind::TextToImage),
-            weight: *weight,
+            weight: (*weight).into(),
             ..Practice::default()
         };
         TaskMix(weights.iter().enumerate().map(|(i, weight)| (i.to_string(), practice(weight))).collect())
@@ -321,7 +340,7 @@ mod tests {
         let text =
             "text_to_image = 0.75\nimage_to_text = 1\n[sberquad]\nkind = 'text_question'\nweight = 2.0";
         let mix: TaskMix = toml::from_str(text).unwrap();
-        let weights: Vec<_> = mix.0.values().map(|practice| practice.weight).collect();
+        let weights = mix.weights(0);
         assert_eq!(weights, [1.0, 2.0, 0.75]);
         assert_eq!(
             mix.templates().unwrap().iter().flat_map(Template::columns).collect::<Vec<_>>(),

@@ -9,7 +9,7 @@ use super::scores::scalar;
 use crate::Result;
 use crate::device::mix;
 use crate::gpt::{Batch, ids};
-use crate::objective::Losses;
+use crate::objective::{LossWeights, Losses};
 use crate::ranks::Team;
 use crate::run::{Metrics, Said, in_parts};
 
@@ -17,6 +17,8 @@ use crate::run::{Metrics, Said, in_parts};
 pub(super) struct Part<'a> {
     /// The task.
     pub(super) plan: &'a Plan,
+    /// The weights of its losses at this step.
+    pub(super) weights: LossWeights,
     /// What is asked for.
     pub(super) rows: Vec<Example<'a>>,
     /// What the model reads of the images, where that differs.
@@ -61,7 +63,7 @@ fn one<M: TextImage>(
     let read = read.as_ref().unwrap_or(&asked);
     let rows = part.rows.len() as f64;
     let loss = |hidden: Tensor<3>| {
-        let Losses { total, left, image, right } = model.losses_from(hidden, &asked, &part.plan.loss);
+        let Losses { total, left, image, right } = model.losses_from(hidden, &asked, &part.weights);
         let segments = [("left", left), ("image", image), ("right", right)];
         let of =
             |(segment, loss): (&str, Option<Tensor<1>>)| Some((part.plan.metric(segment), scalar(loss?)));
@@ -105,6 +107,7 @@ mod tests {
             let parts = rows.chunks(each).zip(read.chunks(each));
             let parts = parts.map(|(rows, read)| Part {
                 plan: &plan,
+                weights: plan.loss.at(0),
                 rows: rows.to_vec(),
                 read: Some(read.to_vec()),
             });

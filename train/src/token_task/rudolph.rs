@@ -73,7 +73,7 @@ impl TextImageConfig for RudolphConfig {
 
     /// Mostly drawing; the mix of the published pre-training is not known.
     fn usual_tasks() -> TaskMix {
-        let practice = |weight| Practice { weight, ..Practice::default() };
+        let practice = |weight: f64| Practice { weight: weight.into(), ..Practice::default() };
         let tasks = [("text_to_image", 0.75), ("image_to_text", 0.25)];
         TaskMix(tasks.map(|(name, weight)| (name.to_owned(), practice(weight))).into())
     }

@@ -21,16 +21,16 @@ impl Scores {
     /// Adds a batch of one task: texts and images are judged where they are the answer.
     pub(super) fn add(&mut self, plan: &Plan, losses: PositionLosses) {
         let every = |losses: Tensor<2>| (losses.shape().num_elements() as f64, losses);
-        let answers = plan.kind.answers();
+        let (answers, weights) = (plan.kind.answers(), plan.loss.last());
         if let Some((losses, counts)) = losses.right.filter(|_| answers) {
-            self.sum(plan, "right", plan.loss.right).add(losses, scalar(counts.sum()));
+            self.sum(plan, "right", weights.right).add(losses, scalar(counts.sum()));
         }
         if let Some((count, losses)) = losses.left.map(every).filter(|_| !answers) {
-            self.sum(plan, "left", plan.loss.left).add(losses, count);
+            self.sum(plan, "left", weights.left).add(losses, count);
         }
         let drawn = plan.kind == TaskKind::TextToImage;
         if let Some((count, losses)) = losses.image.map(every).filter(|_| drawn) {
-            self.sum(plan, "image", plan.loss.image).add(losses, count);
+            self.sum(plan, "image", weights.image).add(losses, count);
         }
     }
 

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use tokenize::vqgan::{QuantizerKind, VqGanConfig};
 
 use super::{
-    AdversaryConfig, Augment, AverageConfig, CodebookConfig, CodebookKind, GumbelConfig, LossConfig,
-    RestartConfig, VqGanLearner,
+    AdversaryConfig, Augment, CodebookConfig, CodebookKind, GumbelConfig, LossConfig, RestartConfig,
+    VqGanLearner,
 };
+use crate::average::AverageConfig;
 use crate::optim::OptimConfig;
 use crate::run::{RunConfig, Task};
 use crate::schedule::Schedule;
@@ -139,6 +140,7 @@ impl VqGanTask {
             lpips.check(self.data.image_size)?;
         }
         self.adversary.check(self.data.image_size)?;
+        self.optim.check()?;
         self.average.check()
     }
 

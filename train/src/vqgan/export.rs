@@ -6,7 +6,8 @@ use burn::tensor::Device;
 use tokenize::vqgan::{Precision, VqGan, VqGanConfig};
 
 use super::VqGanTask;
-use super::keep::{MEAN, MODEL};
+use super::keep::MODEL;
+use crate::average;
 use crate::run::{Checkpoints, Folder, load_module};
 use crate::{Error, Result};
 
@@ -29,9 +30,8 @@ impl Trained {
     pub fn read(run: &Path, step: Option<u64>, device: &Device) -> Result<Self> {
         let task: VqGanTask = pipeline::settings::load(Some(&Folder::config_of(run)), &[])?;
         let (step, dir) = checkpoint(run, step)?;
-        let weights = if task.average.decay > 0.0 { MEAN } else { MODEL };
         let model = task.model.init(&device.clone().without_autodiff())?;
-        Ok(Self { model: load_module(model, &dir.join(weights))?, task, step })
+        Ok(Self { model: load_module(model, &average::weights_in(&dir, MODEL))?, task, step })
     }
 
     /// Writes weights and configuration, see [`save`].

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokenize::vqgan::Quantizer;
 
 use super::quantize::Quantized;
+use crate::schedule::half_cosine;
 use crate::{Error, Result};
 
 /// How a Gumbel quantiser is trained. Defaults: the configuration of taming's Gumbel f8 codec on OpenImages.
@@ -49,8 +50,7 @@ impl Default for Temperature {
 
 impl Temperature {
     pub(super) fn at(&self, step: u64) -> f64 {
-        let done = (step as f64 / self.steps.max(1) as f64).min(1.0);
-        self.end + 0.5 * (self.start - self.end) * (1.0 + (std::f64::consts::PI * done).cos())
+        half_cosine(self.start, self.end, step as f64 / self.steps.max(1) as f64)
     }
 }
 

@@ -7,7 +7,6 @@ use burn::tensor::{Int, Tensor};
 use sha2::{Digest, Sha256};
 use tokenize::metrics::{CodeUsage, Psnr, mean_squared_error};
 use tokenize::pixels;
-use tokenize::vqgan::VqGan;
 
 use super::VqGanLearner;
 use super::learner::{codes_of, scalar};
@@ -20,7 +19,6 @@ const CHUNK: usize = 16;
 
 /// Files of a checkpoint.
 pub(super) const MODEL: &str = "model.safetensors";
-pub(super) const MEAN: &str = "mean.safetensors";
 const OPTIM: &str = "optim.safetensors";
 const DISCRIMINATOR: &str = "discriminator.safetensors";
 const DISCRIMINATOR_OPTIM: &str = "discriminator_optim.safetensors";
@@ -28,29 +26,26 @@ const CODEBOOK: &str = "codebook.safetensors";
 const IDLE: &str = "idle.txt";
 
 impl VqGanLearner {
-    /// The weights that are validated, drawn with and exported, without gradients.
-    fn finished(&self) -> VqGan {
-        self.mean.clone().unwrap_or_else(|| self.model.valid())
-    }
-
     /// Reconstructions of held-out pictures `from..to`, with their codes.
     fn reconstruct(&self, from: usize, to: usize) -> (Tensor<4>, Tensor<4>, Tensor<3, Int>) {
         let device = self.device.clone().without_autodiff();
         let pixels = self.valid.range(from, to, &device);
-        let model = self.finished();
+        let model = self.average.finished(&self.model);
         let codes = model.encode(pixels.clone());
         (pixels, model.decode(codes.clone()), codes)
     }
 
     /// What a run holds; what the convolutions keep is not counted.
     fn memory(&self) -> Memory {
-        let judge = self.adversary.as_ref().map_or(0, |adversary| adversary.discriminator.num_params());
-        let weights = (self.model.num_params() + judge) as u64;
+        let judge = self.adversary.as_ref().map(|adversary| (&adversary.discriminator, &adversary.optim));
+        let judging = judge.map_or(0, |(judge, _)| judge.num_params() as u64);
+        let weights = self.model.num_params() as u64 + judging;
         Memory {
             data: (self.train.bytes().len() + self.valid.bytes().len()) as u64,
             weights: Memory::floats(weights),
-            average: self.mean.as_ref().map_or(0, |mean| Memory::floats(mean.num_params() as u64)),
-            optimizer: Memory::floats(2 * weights),
+            average: self.average.bytes(),
+            optimizer: self.optim.state_bytes(&self.model)
+                + judge.map_or(0, |(judge, optim)| optim.state_bytes(judge)),
             gradients: Memory::floats(weights),
             activations: 0,
         }
@@ -130,8 +125,8 @@ impl Learner for VqGanLearner {
 
     fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = self.optim.snapshot(Snapshot::new().module(MODEL, &self.model), OPTIM);
-        if let Some(mean) = &self.mean {
-            snapshot = snapshot.module(MEAN, mean);
+        if let Some(mean) = self.average.mean() {
+            snapshot = snapshot.module(crate::average::MEAN, mean);
         }
         if let Some(ema) = &self.ema {
             snapshot = snapshot.tensors(CODEBOOK, ema.tensors(), None);
@@ -147,9 +142,7 @@ impl Learner for VqGanLearner {
     fn load(&mut self, dir: &Path) -> Result<()> {
         self.model = load_module(self.model.clone(), &dir.join(MODEL))?;
         self.optim.load(&dir.join(OPTIM), &self.device)?;
-        if let Some(mean) = self.mean.take() {
-            self.mean = Some(load_module(mean, &dir.join(MEAN))?);
-        }
+        self.average.load(dir, &self.model)?;
         if let Some(ema) = &mut self.ema {
             ema.load(&dir.join(CODEBOOK))?;
         }
@@ -167,7 +160,8 @@ impl Learner for VqGanLearner {
     }
 
     fn export(&self, dir: &Path) -> Result<()> {
-        super::export::save(&self.finished(), &self.task.model, &dir.join("vqgan.safetensors"), false)
+        let model = self.average.finished(&self.model);
+        super::export::save(&model, &self.task.model, &dir.join("vqgan.safetensors"), false)
     }
 
     fn facts(&self) -> Facts {

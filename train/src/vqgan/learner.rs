@@ -13,9 +13,10 @@ use super::quantize::Quantized;
 use super::restart::Idle;
 use super::{CodebookKind, LeftOut, Loaded, Pictures, VqGanTask};
 use crate::Result;
+use crate::average::Average;
 use crate::data::Order;
 use crate::device::mix;
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, paths};
 use crate::run::{Means, Metrics, Step};
 
 /// A codec in training.
@@ -28,8 +29,8 @@ pub struct VqGanLearner {
     pub(super) order: Order,
     pub(super) criterion: Criterion,
     pub(super) model: VqGan,
-    /// The running mean of the model's weights, where one is kept.
-    pub(super) mean: Option<VqGan>,
+    /// The running mean of the model's weights.
+    pub(super) average: Average<VqGan>,
     pub(super) optim: Optimizer,
     pub(super) idle: Idle,
     pub(super) ema: Option<EmaCodebook>,
@@ -68,10 +69,13 @@ impl VqGanLearner {
         let adversary =
             (task.adversary.weight > 0.0).then(|| Adversary::new(&task.adversary, &task.optim, &device));
         let model = task.model.init(&device)?;
+        // Both are updated by the one table; frozen parts stay on the graph, where the adaptive weight looks at a gradient.
+        let judge = adversary.as_ref().map_or_else(Vec::new, |adversary| paths(&adversary.discriminator));
+        task.optim.fits(&[paths(&model), judge].concat())?;
         let codebook = model.quantize.codebook().filter(|_| task.codebook.kind == CodebookKind::Ema);
         Ok(Self {
             order: Order::new(task.run.seed, train.len(), task.data.pictures_per_step()),
-            mean: task.average.begin(&model),
+            average: Average::begin(&task.average, &model),
             ema: codebook.map(|codebook| EmaCodebook::new(&codebook.val())),
             model,
             optim: Optimizer::new(task.optim.clone()),
@@ -114,9 +118,7 @@ impl VqGanLearner {
             adversary.step(lr);
         }
         self.move_codebook(step, seen, &mut made.metrics);
-        if let Some(mean) = self.mean.take() {
-            self.mean = Some(self.task.average.update(mean, &self.model, step));
-        }
+        self.average.update(&self.model, step);
         made
     }
 
@@ -150,8 +152,7 @@ impl VqGanLearner {
 
     /// The encoder's latents; where it is frozen no gradient is needed there.
     fn latents(&self, pixels: Tensor<4>) -> Tensor<4> {
-        let frozen =
-            ["encoder", "quant_conv"].iter().all(|part| self.task.optim.rates.get(*part) == Some(&0.0));
+        let frozen = ["encoder", "quant_conv"].iter().all(|part| self.task.optim.rate(part) == 0.0);
         match frozen {
             true => Tensor::from_inner(self.model.clone().valid().latents(pixels.inner())),
             false => self.model.latents(pixels),

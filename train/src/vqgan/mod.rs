@@ -5,7 +5,6 @@
 //! Gumbel quantiser. Sources: `taming/modules/losses/vqperceptual.py`, `taming/models/vqgan.py`.
 
 mod adversary;
-mod average;
 mod config;
 mod discriminator;
 mod ema;
@@ -26,7 +25,6 @@ mod reconstruct;
 mod restart;
 
 pub use adversary::AdversaryConfig;
-pub use average::AverageConfig;
 pub use config::{PicturesConfig, VqGanTask};
 pub use discriminator::{Discriminator, DiscriminatorConfig};
 pub use ema::{CodebookConfig, CodebookKind};

@@ -1,7 +1,6 @@
 //! What came out, measured: the codec, the losses, drawings, captions.
 
 mod captions;
-mod curves;
 mod drawings;
 mod retrieval;
 
@@ -12,12 +11,12 @@ use tokenize::verify::{Filter, Quality, VerifyOptions, verify};
 use super::gallery::Gallery;
 use super::stages::Road;
 use crate::bundle::Bundle;
+use crate::curves::Curves;
 use crate::data::{Expected, Tokens, Where, code_frequency_loss};
 use crate::rudolph::Rudolph;
 use crate::{Error, Result, device};
 
 pub(super) use captions::{Captioned, Captions};
-pub(super) use curves::Curves;
 pub(super) use drawings::{Drawings, Drawn};
 pub(super) use retrieval::Retrieval;
 

@@ -3,10 +3,10 @@
 use pipeline::page::{percent, thousands};
 
 use super::super::figures::Figures;
-use super::super::measure::{Curves, Measured};
-use super::chart::{Chart, Series};
+use super::super::measure::Measured;
 use super::format::{bytes, duration, loss};
 use super::html::{escape, paragraph, table};
+use crate::curves::{Chart, Curves, HELD_OUT, Line, TRAIN};
 
 /// What the reader is looking at.
 pub(super) fn introduction(figures: &Figures) -> String {
@@ -89,7 +89,7 @@ pub(super) fn losses(figures: &Figures, measured: &Measured) -> String {
             ),
         ),
     ];
-    let charts: String = charts.into_iter().chain(codec).map(|chart| chart.html()).collect();
+    let charts: String = charts.into_iter().chain(codec).map(|chart| chart.markup().into_string()).collect();
     format!(
         "{}<div class=\"charts\">\n{charts}</div>\n{}",
         paragraph("One sequence holds a caption, a picture and another caption; each part has its own loss."),
@@ -98,15 +98,16 @@ pub(super) fn losses(figures: &Figures, measured: &Measured) -> String {
 }
 
 fn chart(curves: &Curves, metric: &str, title: &str, reference: Option<(String, f64)>) -> Chart {
-    let series = [
-        ("training batches", "train", curves.train(metric)),
-        ("held out", "held-out", curves.held_out(metric)),
+    let lines = [
+        ("training batches", "train", curves.points(TRAIN, metric)),
+        ("held out", "held-out", curves.points(HELD_OUT, metric)),
     ];
-    let series = series.into_iter().filter(|(_, _, points)| !points.is_empty());
+    let lines = lines.into_iter().filter(|(_, _, points)| !points.is_empty());
     Chart {
         title: title.to_owned(),
-        x_label: "step".to_owned(),
-        series: series.map(|(name, class, points)| Series { name: name.to_owned(), class, points }).collect(),
+        lines: lines
+            .map(|(name, class, points)| Line { name: name.to_owned(), class, points: points.to_vec() })
+            .collect(),
         reference,
     }
 }

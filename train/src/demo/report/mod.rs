@@ -1,6 +1,5 @@
 //! `report.html`: one file that loads nothing, for any browser, in light and dark, wide and narrow.
 
-mod chart;
 mod drawn;
 mod format;
 mod html;
@@ -44,9 +43,10 @@ pub(super) fn page(figures: &Figures, gallery: &Gallery, measured: &Measured) ->
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Troika demo</title>\n<style>\n{}{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <title>Troika demo</title>\n<style>\n{}{}{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <h1>Troika demo</h1>\n{}<nav>{links}</nav>\n{}{body}<footer>{}</footer>\n</main>\n</body>\n</html>\n",
         pipeline::page::STYLE,
+        crate::curves::STYLE,
         learned::introduction(figures),
         learned::tiles(figures),
         seen::licences()

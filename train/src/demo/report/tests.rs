@@ -12,9 +12,10 @@ use super::super::gallery::{Gallery, Language};
 use super::super::ledger::Entry;
 use super::super::machine::Machine;
 use super::super::measure::{
-    Captioned, Captions, CodecCheck, Curves, Drawings, Drawn, Measured, ModelFacts, Retrieval,
+    Captioned, Captions, CodecCheck, Drawings, Drawn, Measured, ModelFacts, Retrieval,
 };
 use super::*;
+use crate::curves::Curves;
 
 const CODES: CodeUsageSummary =
     CodeUsageSummary { codebook_size: 1024, used: 700, usage: 0.6836, perplexity: 412.0 };
@@ -78,8 +79,8 @@ fn measured(gallery: &Gallery) -> Measured {
             samples: vec![pictures],
         },
         model: ModelFacts { parameters: 2_500_000, training_rows: 2624, held_out_rows: 114, baseline: 5.75 },
-        curves: Curves::parse(&lines),
-        codec_curves: Some(Curves::parse("{\"type\":\"valid\",\"step\":10,\"psnr\":20.5}\n")),
+        curves: Curves::parse(lines.as_bytes()),
+        codec_curves: Some(Curves::parse(b"{\"type\":\"valid\",\"step\":10,\"psnr\":20.5}\n")),
         drawings: Drawings {
             training: vec![drawn(0, Language::English), drawn(1, Language::Russian)],
             held_out: Language::ALL.map(|language| drawn(2, language)).to_vec(),

@@ -106,9 +106,9 @@ impl Road {
     /// A killed process leaves nothing in the ledger, but what it trained knows how long that took.
     fn correct(&mut self, measured: &Measured) -> Result<()> {
         if let Some(curves) = &measured.codec_curves {
-            self.ledger.correct("codec", curves.seconds())?;
+            self.ledger.correct("codec", curves.seconds)?;
         }
-        self.ledger.correct("train", measured.curves.seconds())
+        self.ledger.correct("train", measured.curves.seconds)
     }
 
     /// Says that a stage begins.

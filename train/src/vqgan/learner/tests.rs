@@ -161,7 +161,7 @@ fn the_mean_is_what_is_exported() {
     task.average.decay = 0.9;
     let mut learner = learner(&task);
     learner.advance(0);
-    let mean = learner.mean.clone().unwrap();
+    let mean = learner.average.mean().unwrap().clone();
     assert!(worst(&weights(&mean), &weights(&learner.model)) > 0.0);
     learner.export(dir.path()).unwrap();
     let path = dir.path().join("vqgan.safetensors");

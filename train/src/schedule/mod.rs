@@ -1,6 +1,15 @@
-//! The learning rate as a function of the step alone, so that a resumed run continues on the same curve.
+//! The learning rate as a function of the step alone, so that a resumed run continues on the same curve; and other numbers
+//! that follow the step, each a [`Track`].
+
+mod one_cycle;
+mod steps;
+mod track;
 
 use serde::{Deserialize, Serialize};
+
+pub use one_cycle::OneCycle;
+pub use steps::StepDecay;
+pub use track::Track;
 
 use crate::{Error, Result};
 
@@ -32,47 +41,19 @@ pub struct Schedule {
     /// PyTorch's one-cycle policy in place of warm-up, decay and end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub one_cycle: Option<OneCycle>,
+    /// Steps down in place of decay and end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepDecay>,
 }
 
-/// One cycle (Smith and Topin 2017) as `torch.optim.lr_scheduler.OneCycleLR` has it by default: half a cosine up to the
-/// peak, half a cosine down. That class also moves Adam's first beta, from 0.95 to 0.85 and back, which is not done here.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OneCycle {
-    /// Share of the steps that the rise takes.
-    pub rise: f64,
-    /// The first rate is the peak divided by this.
-    pub div_factor: f64,
-    /// The last rate is the first divided by this.
-    pub final_div_factor: f64,
-}
-
-impl Default for OneCycle {
-    /// PyTorch's defaults.
-    fn default() -> Self {
-        Self { rise: 0.3, div_factor: 25.0, final_div_factor: 1e4 }
-    }
-}
-
-impl OneCycle {
-    /// The rate of `step` as a fraction of the peak.
-    fn at(&self, step: u64, steps: u64) -> f64 {
-        let first = 1.0 / self.div_factor;
-        let (step, last) = (step as f64, (steps as f64 - 1.0).max(1.0));
-        let top = self.rise * steps as f64 - 1.0;
-        let along = |from: f64, to: f64, done: f64| {
-            to + (from - to) * 0.5 * (1.0 + (std::f64::consts::PI * done.clamp(0.0, 1.0)).cos())
-        };
-        if step <= top {
-            return along(first, 1.0, step / top.max(1e-9));
-        }
-        along(1.0, first / self.final_div_factor, (step - top) / (last - top).max(1e-9))
-    }
+/// From one number to another along half a cosine; `done` is the share of the way.
+pub(crate) fn half_cosine(from: f64, to: f64, done: f64) -> f64 {
+    to + (from - to) * 0.5 * (1.0 + (std::f64::consts::PI * done.clamp(0.0, 1.0)).cos())
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { lr: 3e-4, warmup: 100, decay: Decay::Cosine, end: 0.1, one_cycle: None }
+        Self { lr: 3e-4, warmup: 100, decay: Decay::Cosine, end: 0.1, one_cycle: None, step: None }
     }
 }
 
@@ -86,12 +67,15 @@ impl Schedule {
         if step < self.warmup {
             return self.lr * (step + 1) as f64 / (self.warmup + 1) as f64;
         }
+        if let Some(decay) = &self.step {
+            return self.lr * decay.at(step);
+        }
         let length = steps.saturating_sub(self.warmup).max(2) - 1;
         let done = ((step - self.warmup) as f64 / length as f64).min(1.0);
         let above_end = match self.decay {
             Decay::Constant => return self.lr,
             Decay::Linear => 1.0 - done,
-            Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+            Decay::Cosine => half_cosine(1.0, 0.0, done),
         };
         self.lr * (self.end + (1.0 - self.end) * above_end)
     }
@@ -104,14 +88,12 @@ impl Schedule {
         if !self.lr.is_finite() || self.lr < 0.0 {
             return Err(Error::config("schedule.lr: must be a number that is not negative"));
         }
-        let Some(cycle) = &self.one_cycle else { return Ok(()) };
-        if !(0.0..1.0).contains(&cycle.rise) {
-            return Err(Error::config("schedule.one_cycle.rise: must be in 0..1"));
+        if self.one_cycle.is_some() && self.step.is_some() {
+            return Err(Error::config("schedule.step: there is schedule.one_cycle as well")
+                .with_hint("leave one of them out"));
         }
-        if ![cycle.div_factor, cycle.final_div_factor].iter().all(|factor| *factor >= 1.0) {
-            return Err(Error::config("schedule.one_cycle: both factors must be at least 1"));
-        }
-        Ok(())
+        self.one_cycle.as_ref().map_or(Ok(()), OneCycle::check)?;
+        self.step.as_ref().map_or(Ok(()), StepDecay::check)
     }
 }
 
@@ -120,7 +102,7 @@ mod tests {
     use super::*;
 
     fn schedule(decay: Decay) -> Schedule {
-        Schedule { lr: 1.0, warmup: 4, decay, end: 0.1, one_cycle: None }
+        Schedule { lr: 1.0, warmup: 4, decay, end: 0.1, ..Schedule::default() }
     }
 
     #[test]
@@ -150,39 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn one_cycle_is_that_of_pytorch() {
-        let rates = |cycle, steps| -> Vec<f64> {
-            let schedule = Schedule { lr: 1.0, one_cycle: Some(cycle), ..Schedule::default() };
-            schedule.check().unwrap();
-            (0..steps).map(|step| schedule.at(step, steps)).collect()
-        };
-        let near = |found: &[f64], expected: &[f64]| {
-            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
-        };
-        // torch 2.15: OneCycleLR(Adam, max_lr, total_steps=20, final_div_factor=500), and 10 steps with all defaults.
-        let notebooks = rates(OneCycle { final_div_factor: 500.0, ..OneCycle::default() }, 20);
-        near(
-            &notebooks[..4],
-            &[0.04, 0.131_671_842_700_025_2, 0.371_671_842_700_025_2, 0.668_328_157_299_974_7],
-        );
-        near(&notebooks[5..8], &[1.0, 0.987_464_958_974_424_5, 0.950_488_395_196_493_4]);
-        near(&notebooks[18..], &[0.012_615_041_025_575_464, 8e-5]);
-        let defaults = rates(OneCycle::default(), 10);
-        near(&defaults[..4], &[0.04, 0.52, 1.0, 0.950_484_632_013_473_7]);
-        near(&defaults[9..], &[4e-6]);
-        assert!(
-            rates(OneCycle::default(), 1)
-                .iter()
-                .chain(&rates(OneCycle::default(), 2))
-                .all(|rate| rate.is_finite())
-        );
-    }
-
-    #[test]
     fn what_is_no_cycle_is_refused() {
         let fault = |text: &str| toml::from_str::<Schedule>(text).unwrap().check().unwrap_err().to_string();
         assert!(fault("one_cycle = { rise = 1.0 }").starts_with("schedule.one_cycle.rise"));
         assert!(fault("one_cycle = { div_factor = 0.5 }").starts_with("schedule.one_cycle: "));
         assert!(fault("lr = -1.0").starts_with("schedule.lr"));
+        assert!(fault("step = { every = 5 }\none_cycle = {}").starts_with("schedule.step: "));
     }
 }
