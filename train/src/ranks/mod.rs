@@ -17,7 +17,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod threads;
+pub(crate) mod threads;
 
 use std::fmt::Debug;
 use std::sync::Arc;

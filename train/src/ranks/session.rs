@@ -64,3 +64,15 @@ fn several(variable: impl Fn(&str) -> Option<String>) -> bool {
         |name: &&str| variable(name).and_then(|size| size.parse::<usize>().ok()).is_some_and(|size| size > 1);
     ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].iter().any(more)
 }
+
+#[cfg(all(test, not(feature = "mpi")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_one_process_is_noticed() {
+        let size = |size: &'static str| several(|name| (name == "PMI_SIZE").then(|| size.to_owned()));
+        assert!(size("4") && !size("1") && !size("many"));
+        assert!(!several(|_| None));
+    }
+}

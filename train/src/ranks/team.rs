@@ -69,8 +69,9 @@ impl Team {
                 .with_hint(format!("start fewer processes, or make it at least {world}")));
         }
         if devices > 1 && parts < self.size() {
-            let why =
-                format!("data.parts: {parts} for {world} × {devices} devices, each computes whole parts");
+            let parts = if parts == 1 { "1 part".to_owned() } else { format!("{parts} parts") };
+            let all = self.size();
+            let why = format!("data.parts: {parts} for {all} devices, of which each computes whole parts");
             return Err(Error::config(why).with_hint(format!("make it a multiple of {}", self.size())));
         }
         Ok(())

@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use super::threads::ranks;
+use super::threads::{ranks, together};
 use super::{Held, Ranks, Team};
 use crate::optim::{OptimConfig, Optimizer};
 use crate::run::{Metrics, Said, Snapshot, in_parts};
@@ -50,14 +50,6 @@ fn train(net: Net, team: &Team) -> (String, Vec<Metrics>) {
     }
     let snapshot = Snapshot::new().module("weights", &net);
     (optimizer.snapshot(snapshot, "optimizer").sha256(), all)
-}
-
-/// What every rank makes of `work`, each in a thread of its own.
-fn together<T: Send>(world: usize, work: impl Fn(Ranks) -> T + Sync) -> Vec<T> {
-    std::thread::scope(|scope| {
-        let started: Vec<_> = ranks(world).into_iter().map(|ranks| scope.spawn(|| work(ranks))).collect();
-        started.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
 }
 
 #[test]

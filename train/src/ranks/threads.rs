@@ -28,6 +28,14 @@ pub(crate) fn ranks(world: usize) -> Vec<Ranks> {
     (0..world).map(|rank| Ranks(Some(Arc::new(Thread { rank, table: table.clone() })))).collect()
 }
 
+/// What every rank makes of `work`, each in a thread of its own.
+pub(crate) fn together<T: Send>(world: usize, work: impl Fn(Ranks) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let started: Vec<_> = ranks(world).into_iter().map(|ranks| scope.spawn(|| work(ranks))).collect();
+        started.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
 impl Thread {
     /// Lays something on the table, waits for all, looks at the table, and waits until all have looked.
     fn pass<T: Clone>(&self, table: &[Mutex<Vec<T>>], mine: &[T], look: impl FnOnce(&[Mutex<Vec<T>>])) {

@@ -20,6 +20,8 @@ mod snapshot;
 mod state;
 mod tensorboard;
 pub(crate) mod tensors;
+#[cfg(test)]
+mod together;
 
 use std::time::Instant;
 

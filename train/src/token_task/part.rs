@@ -89,6 +89,7 @@ mod tests {
     use burn::module::Module;
 
     use super::*;
+    use crate::ranks::threads::together;
     use crate::rudolph::tests::{Flat, model, tiny};
     use crate::token_task::Practice;
 
@@ -103,7 +104,7 @@ mod tests {
             .collect();
         let read: Vec<Vec<u16>> =
             codes.iter().map(|codes| codes.iter().map(|code| 11 - code).collect()).collect();
-        let run = |each: usize, recompute: Option<u64>| {
+        let by = |team: &Team, each: usize, recompute: Option<u64>| {
             let parts = rows.chunks(each).zip(read.chunks(each));
             let parts = parts.map(|(rows, read)| Part {
                 plan: &plan,
@@ -111,17 +112,21 @@ mod tests {
                 rows: rows.to_vec(),
                 read: Some(read.to_vec()),
             });
-            let (grads, metrics) =
-                pass(&model, parts.collect(), recompute, &Team::alone(device.clone())).unwrap();
+            let (grads, metrics) = pass(&model, parts.collect(), recompute, team).unwrap();
             let mut flat = Flat(grads, Vec::new());
             model.visit(&mut flat);
             (flat.1, metrics.get("loss").unwrap(), metrics.get("image").unwrap())
         };
+        let run = |each, recompute| by(&Team::alone(device.clone()), each, recompute);
         let (whole, halves) = (run(5, None), run(3, None));
         let apart = whole.0.iter().zip(&halves.0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 1e-5 && whole.0.iter().any(|g| g.abs() > 1e-3), "{apart}");
         assert!((whole.1 - halves.1).abs() < 1e-5 && (whole.2 - halves.2).abs() < 1e-5);
         assert_eq!(halves.0, run(3, None).0, "bit for bit");
+        for world in [2, 4] {
+            let shared = together(world, |ranks| by(&Team::open(&ranks, ["cpu", "cpu"]).unwrap(), 2, None));
+            assert!(shared.iter().all(|found| *found == run(2, None)), "{world} ranks");
+        }
         let apart = whole.0.iter().zip(&run(5, Some(1)).0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 1e-6, "computed anew: {apart}");
     }
