@@ -16,6 +16,8 @@ mod drawing;
 mod imagegpt;
 #[path = "train/score.rs"]
 mod score;
+#[path = "train/trust.rs"]
+mod trust;
 #[path = "train/words.rs"]
 mod words;
 
@@ -582,7 +584,17 @@ fn json_lines_go_to_stdout() {
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(records.iter().all(|record| record["version"] == 1));
     let of = |kind: &str| records.iter().filter(|record| record["type"] == kind).count();
-    assert_eq!((of("train"), of("valid"), of("finished")), (3, 2, 1));
+    assert_eq!((of("started"), of("train"), of("valid"), of("finished")), (1, 3, 2, 1));
+    let started = &records[0];
+    let memory = |part: &str| started["memory"][part].as_u64().unwrap();
+    assert_eq!(memory("weights"), 4 * started["parameters"].as_u64().unwrap());
+    assert!(memory("peak") > memory("activations") && memory("activations") > 0);
+    let line = records.iter().find(|record| record["type"] == "train").unwrap();
+    assert!(line["tokens_per_second"].as_f64().unwrap() > 0.0 && line["stall"].as_f64().unwrap() < 1.0);
+    assert_eq!(
+        line["rows/text_to_image"].as_u64().or(line["rows/text_to_image"].as_f64().map(|x| x as u64)),
+        Some(12)
+    );
 }
 
 #[test]

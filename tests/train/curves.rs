@@ -17,9 +17,7 @@ fn show_draws_the_curves_and_writes_the_report() {
     assert!(!shown.contains('\u{1b}') && shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
     assert_eq!(said, "the whole report is run/report.html\n");
     let page = std::fs::read_to_string(bench.path("run/report.html")).unwrap();
-    for part in
-        ["kind <strong>rudolph", "data.tokens", "step 12", "data:image/png;base64,", "<li><bdi>red cat"]
-    {
+    for part in ["kind <strong>rudolph", "data.tokens", "step 12", "data:image/png;base64,", "<li><bdi>"] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("http") && !page.contains("<script"));
@@ -39,7 +37,7 @@ fn show_bears_a_run_without_metrics_and_one_that_is_being_written() {
        last step  none
         held out  none
             best  none
-     checkpoints
+     checkpoints  none
            model  not written yet
     ");
     let lines = "{\"type\":\"train\",\"version\":1,\"step\":10,\"loss\":5.5,\"lr\":0.0}\n{\"type\":\"tra";

@@ -25,11 +25,21 @@ fn dalle() -> Bench {
 
 #[test]
 fn dalle_is_trained_resumed_bit_for_bit_and_draws() {
+    is_resumed_and_draws(&[]);
+}
+
+#[test]
+fn the_same_with_a_mean_of_the_weights_and_another_optimizer() {
+    is_resumed_and_draws(&["--set", "average.decay=0.9", "--set", "optim.kind=adafactor"]);
+}
+
+fn is_resumed_and_draws(sets: &[&str]) {
     let (straight, killed) = (dalle(), dalle());
-    let output = straight.run(&["tiny.toml", "--set", "run.steps=60"]);
+    let command = [&["tiny.toml", "--set", "run.steps=60"], sets].concat();
+    let output = straight.run(&command);
     let talk = stderr(&output);
     assert!(output.status.success() && talk.contains("training dalle in run"), "{talk}");
-    let mut child = killed.spawn(&["tiny.toml", "--set", "run.steps=60"]);
+    let mut child = killed.spawn(&command);
     killed.wait_for("run/checkpoints/step-0000030");
     child.kill().unwrap();
     child.wait().unwrap();

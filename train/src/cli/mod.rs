@@ -47,7 +47,7 @@ pub use start::train_task;
   train show runs/rudolph
   train convert pytorch_model.bin --codec vqgan.ckpt --bpe bpe.model --out models/rudolph
 
-Exit codes: 0 done, 1 training diverged or parity failed, 2 usage or configuration, 75 try again, 130/143 interrupted"
+Exit codes: 0 done, 1 diverged or parity failed, 2 usage/config, 75 try again, 130/143 interrupted"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -58,7 +58,7 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 struct StartArgs {
-    /// What to train, and how: a TOML file with the key `kind` (rudolph, dalle, imagegpt, vqgan)
+    /// What to train: a TOML file whose `kind` is rudolph, dalle, imagegpt or vqgan
     #[arg(value_name = "CONFIG.toml")]
     config: Option<PathBuf>,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use crate::bundle;
 use crate::curves::{self, Curves, Report, curves_of};
 use crate::image_gpt_task::ImageGptTask;
 use crate::presets::PRESETS;
-use crate::run::{Checkpoints, Kind, Task};
+use crate::run::{Checkpoints, Kind, ROWS, Task};
 use crate::token_task::{DalleTask, RudolphTask};
 use crate::vqgan::VqGanTask;
 use crate::{Error, Result};
@@ -116,15 +116,14 @@ impl Standing {
     fn text(&self, run: &Path) -> String {
         let mut out = format!("{}\n", run.display());
         let model = if self.finished { "model/ (train sample, train caption)" } else { "not written yet" };
+        let steps: Vec<_> = self.checkpoints.iter().map(|step| format!("step {step}")).collect();
+        let checkpoints = if steps.is_empty() { "none".to_owned() } else { steps.join(", ") };
         let line = |line: &Option<Value>| line.as_ref().map_or_else(|| "none".into(), numbers);
         let rows = [
             ("last step", line(&self.curves.train)),
             ("held out", line(&self.curves.valid)),
             ("best", line(&self.curves.best)),
-            (
-                "checkpoints",
-                self.checkpoints.iter().map(|step| format!("step {step}")).collect::<Vec<_>>().join(", "),
-            ),
+            ("checkpoints", checkpoints),
             ("model", model.into()),
         ];
         out.extend(rows.map(|(name, value)| format!("{name:>12}  {value}\n")));
@@ -145,8 +144,9 @@ impl Standing {
 
 /// `step 200  loss 4.123  image 3.987`.
 fn numbers(line: &Value) -> String {
-    let hidden = ["type", "version", "seconds", "steps_per_second"];
-    let fields = line.as_object().into_iter().flatten().filter(|(name, _)| !hidden.contains(&name.as_str()));
+    let hidden = ["type", "version", "seconds", "steps_per_second", "stall", "checkpoint_stall", "memory"];
+    let shown = |name: &str| !hidden.contains(&name) && !name.starts_with(ROWS);
+    let fields = line.as_object().into_iter().flatten().filter(|(name, _)| shown(name));
     let number = |(name, value): (&String, &Value)| match (name.as_str(), value.as_f64()) {
         ("step", _) | (_, None) => format!("{name} {value}"),
         ("lr", Some(value)) => format!("lr {value:.2e}"),

@@ -22,7 +22,7 @@ pub(super) struct HowArgs {
     /// Continue although this key has changed since the run began (repeatable)
     #[arg(long, value_name = "KEY")]
     accept: Vec<String>,
-    /// Several devices that share each step, such as cuda:0,cuda:1 (the same as `run.devices`)
+    /// Devices that share each step: cuda:0,cuda:1 (as `run.devices`)
     #[arg(long, value_name = "DEVICE", value_delimiter = ',')]
     devices: Vec<String>,
 }

@@ -84,7 +84,8 @@ pub(super) fn ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     let step =
         [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= raw * 0.999);
     let step = step.unwrap_or(10.0 * power);
-    let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+    // 3e-4 is 2.9999999999999996 steps of 1e-4.
+    let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
     (first..=last).map(|i| i as f64 * step).map(|value| (value, label(value, step))).collect()
 }
 

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::Numbers;
+use super::norm::square_sum;
 use crate::{Error, Result};
 
 /// Numbers of Adafactor; the defaults are the paper's (section 9), but for `scale_by_rms`.
@@ -108,6 +109,7 @@ impl AdafactorConfig {
         let (second, mean) = old.map_or((None, None), |old| (Some(old.second), old.mean));
         let second = self.second(&grad, matrix(&shape), second, step);
         let update = second.divide(grad);
+        let rms = |flat: Tensor<1>| rms(flat, matrix(&shape).map_or(1, |[rows, _]| rows));
         let clipping = (rms(update.clone()) / self.update_clip).clamp_min(1.0);
         let mut update = update / clipping;
         if self.scale_by_rms {
@@ -166,8 +168,10 @@ impl Second {
     }
 }
 
-fn rms(tensor: Tensor<1>) -> Tensor<1> {
-    tensor.square().mean().sqrt()
+/// Root mean square of what is a matrix of so many rows.
+fn rms(flat: Tensor<1>, rows: usize) -> Tensor<1> {
+    let all = flat.dims()[0];
+    (square_sum(flat.reshape([rows, all / rows.max(1)])) / all as f64).sqrt()
 }
 
 #[cfg(test)]

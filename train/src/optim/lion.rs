@@ -119,7 +119,7 @@ mod tests {
         let device = Device::flex();
         let tensor = |values: [f32; 4]| Tensor::<1>::from_data(values, &device);
         let [weights, grad, momentum] =
-            [[0.5, -0.25, 0.1, 3.0], [1.0, -2.0, 0.0, 0.5], [0.1, 0.4, 0.0, -0.9]].map(tensor);
+            [[0.5, -0.25, 0.1, 0.3], [1.0, -2.0, 0.0, 0.5], [0.1, 0.4, 0.0, -0.9]].map(tensor);
         let numbers = Numbers { lr: 0.01, keep: 0.9, gradient: 0.5 };
         let config = LionConfig::default();
         let (one, kept) = config.update(numbers, weights.clone(), grad.clone(), momentum.clone());

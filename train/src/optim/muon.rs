@@ -6,6 +6,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::norm::square_sum;
+
 /// Coefficients of the quintic iteration, steepest at zero.
 const QUINTIC: [f32; 3] = [3.4445, -4.7750, 2.0315];
 /// Root mean square of an update, as AdamW's is in practice.
@@ -56,7 +58,7 @@ pub(super) fn orthogonal(matrix: Tensor<2>, iterations: usize) -> Tensor<2> {
     let [rows, columns] = matrix.dims();
     let tall = rows > columns;
     let mut x = if tall { matrix.transpose() } else { matrix };
-    let norm = x.clone().square().sum().sqrt().clamp_min(1e-7);
+    let norm = square_sum(x.clone()).sqrt().clamp_min(1e-7);
     x = x / norm.unsqueeze::<2>();
     let [a, b, c] = QUINTIC;
     for _ in 0..iterations {

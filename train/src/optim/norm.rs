@@ -1,4 +1,5 @@
-//! The norm of all gradients together, by which they are clipped, and which of them is to blame where there is none.
+//! Sums of squares whose order does not depend on threads: the norm of all gradients, by which they are clipped, and those
+//! of single matrices. And which gradient is to blame where there is no norm.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -7,6 +8,10 @@ use rayon::prelude::*;
 
 use super::in_place;
 use super::place::Place;
+use crate::device;
+
+/// From so many numbers on, burn's sum on the host adds parts up in the order in which its threads end.
+const UNORDERED: usize = 1 << 22;
 
 /// The norm of all gradients of a module together.
 pub(super) fn of<M: Module>(module: &M, grads: &mut GradientsParams) -> f64 {
@@ -46,6 +51,17 @@ impl ModuleVisitor for FirstBad<'_> {
     }
 }
 
+/// The sum of a matrix's squares.
+pub(super) fn square_sum(matrix: Tensor<2>) -> Tensor<1> {
+    let squares = matrix.square();
+    if squares.shape().num_elements() >= UNORDERED && device::is_host(&squares.device()) {
+        // Row by row, each from its beginning to its end.
+        squares.sum_dim(1).sum()
+    } else {
+        squares.sum()
+    }
+}
+
 /// Adds up the squares of all gradients. On the host in f64 and in a fixed order, so that the sum does not depend on threads.
 struct SquareSum<'a> {
     grads: &'a mut GradientsParams,
@@ -72,5 +88,20 @@ impl ModuleVisitor for SquareSum<'_> {
             self.host += parts.iter().sum::<f64>();
         }
         self.grads.register(param.id, Tensor::<D>::from_data(data, &device));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution};
+
+    #[test]
+    fn a_large_matrix_has_the_same_sum_each_time() {
+        let matrix = Tensor::<2>::random([1 << 11, 1 << 11], Distribution::Normal(0.0, 1.0), &Device::flex());
+        let sums = [(); 8].map(|()| square_sum(matrix.clone()).into_scalar::<f32>().to_bits());
+        assert!(sums.iter().all(|sum| *sum == sums[0]), "{sums:?}");
+        let expected: f64 = matrix.into_data().iter::<f64>().map(|x| x * x).sum();
+        assert!((f64::from(f32::from_bits(sums[0])) / expected - 1.0).abs() < 1e-5, "{expected}");
     }
 }

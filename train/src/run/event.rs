@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pipeline::cli::{Common, print};
 use pipeline::progress::{Progress, ProgressStyle, clock};
 
-use super::{EPOCHS, Facts, Metrics, ROWS};
+use super::{EPOCHS, Facts, Memory, Metrics, ROWS};
 use crate::curves::Live;
 use crate::error::first_bad;
 use crate::ranks::Held;
@@ -63,6 +63,8 @@ pub enum Event<'a> {
         step: u64,
         /// Means since the last line.
         metrics: &'a Metrics,
+        /// Speed, waiting and memory since the last line.
+        measured: &'a [(String, f64)],
         /// Steps per second of this process.
         rate: f64,
         /// What is known about the run.
@@ -156,7 +158,7 @@ impl Talk {
                 ));
             }
             Event::Stepped { step } => self.progress.iter().for_each(|progress| progress.set(step)),
-            Event::Logged { step, metrics, rate, facts } => {
+            Event::Logged { step, metrics, rate, facts, .. } => {
                 self.say(&logged(step, self.steps, metrics, rate, facts));
                 self.live.iter().zip(metrics.get("loss")).for_each(|(live, loss)| live.train(step, loss));
             }
@@ -288,13 +290,24 @@ fn numbers(metrics: &Metrics) -> String {
 }
 
 fn json(event: &Event) -> Option<String> {
+    let mut more = serde_json::Map::new();
     let (kind, step, metrics) = match *event {
-        Event::Logged { step, metrics, .. } => ("train", step, metrics),
+        Event::Started { facts, step, steps } => {
+            more = known(facts, steps);
+            ("started", step, &Metrics::new())
+        }
+        Event::Logged { step, metrics, measured, .. } => {
+            more.extend(measured.iter().map(|(name, value)| (name.clone(), (*value).into())));
+            ("train", step, metrics)
+        }
         Event::Validated { step, metrics } => ("valid", step, metrics),
         Event::Finished { step, .. } | Event::NothingLeft { step, .. } => ("finished", step, &Metrics::new()),
         Event::Interrupted { step } => ("interrupted", step, &Metrics::new()),
         Event::Skipped { step, .. } => ("skipped", step, &Metrics::new()),
-        Event::Compared { held } => ("compared", held.first()?.step, &Metrics::new()),
+        Event::Compared { held } => {
+            more.insert("sha256".into(), held.iter().map(|held| held.weights.clone()).collect());
+            ("compared", held.first()?.step, &Metrics::new())
+        }
         _ => return None,
     };
     let mut map = serde_json::Map::new();
@@ -302,10 +315,29 @@ fn json(event: &Event) -> Option<String> {
     map.insert("version".into(), 1.into());
     map.insert("step".into(), step.into());
     map.extend(metrics.iter().map(|(name, value)| (name.to_owned(), value.into())));
-    if let Event::Compared { held } = event {
-        map.insert("sha256".into(), held.iter().map(|held| held.weights.clone()).collect());
-    }
+    map.extend(more);
     Some(serde_json::Value::Object(map).to_string())
+}
+
+/// What is known before the first step, for a record.
+fn known(facts: &Facts, steps: u64) -> serde_json::Map<String, serde_json::Value> {
+    let Memory { data, weights, average, optimizer, gradients, activations } = facts.memory;
+    let memory = serde_json::json!({
+        "peak": facts.memory.peak(), "data": data, "weights": weights, "average": average, "optimizer": optimizer,
+        "gradients": gradients, "activations": activations,
+    });
+    [
+        ("steps", steps.into()),
+        ("parameters", facts.parameters.into()),
+        ("items", facts.items.into()),
+        ("items_per_step", facts.items_per_step.into()),
+        ("flops_per_step", facts.flops_per_step.into()),
+        ("steps_per_epoch", facts.steps_per_epoch.into()),
+        ("memory", memory),
+    ]
+    .map(|(name, value): (&str, serde_json::Value)| (name.to_owned(), value))
+    .into_iter()
+    .collect()
 }
 
 /// `950`, `12.3k`, `4.56M`, `1.31B`.
@@ -320,7 +352,6 @@ fn short(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Memory;
     use super::*;
 
     #[test]

@@ -140,7 +140,8 @@ impl<L: Learner> Run<'_, L> {
             let (metrics, measured) = (state.means.take(), pace.line(facts));
             journal.write("train", state, &metrics, &measured)?;
             let rate = pace.rate();
-            watch(&Event::Logged { step: state.step, metrics: &metrics, rate, facts })?;
+            let (metrics, measured) = (&metrics, &measured[..]);
+            watch(&Event::Logged { step: state.step, metrics, measured, rate, facts })?;
         }
         if pace.steps() == SETTLED {
             let (rate, mfu) = (pace.rate(), pace.overall(facts));

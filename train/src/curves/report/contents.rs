@@ -72,7 +72,7 @@ impl Report {
         html! {
             p.text { "The effective configuration, " code { "run.toml" } ": every key, those at their defaults too. To do the same again: "
                 code { "train run.toml --set run.out=DIR" } "." }
-            pre { (self.text) }
+            pre.config { (self.text) }
         }
     }
 

@@ -51,4 +51,35 @@ mod tests {
         assert_eq!(shown(""), "");
         assert_eq!(shown("{\"type\":\"tr"), "");
     }
+
+    #[test]
+    fn curves_look_like_this() {
+        let line = |kind: &str, step: u32, loss: f64, lr: f64| {
+            format!("{{\"type\":\"{kind}\",\"step\":{step},\"loss\":{loss},\"lr\":{lr},\"seconds\":1}}\n")
+        };
+        let train = (1..=40).map(|i| line("train", 100 * i, 2.0 + 8.0 / f64::from(i), 3e-4));
+        let valid = (1..=4).map(|i| line("valid", 1000 * i, 4.0 - 0.25 * f64::from(i), 1.0));
+        insta::assert_snapshot!(shown(&train.chain(valid).collect::<String>()), @"
+        loss   ⠒⠒ train   ● held out
+         10 ┤ ⢤
+            │ ⢸
+            │ ⠘⡆
+          8 ┤  ⡇
+            │  ⢳
+            │  ⢸
+          6 ┤  ⠈⢧
+            │   ⠘⣆
+          4 ┤    ⠈⢧⡀
+            │      ⠙⠦⣄⡀   ●             ●             ●
+            │         ⠉⠉⠙⠒⠦⠤⠤⠤⣄⣀⣀⣀⣀⣀⣀⡀                             ●
+          2 ┤                        ⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠓⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒
+            └┬─────────────┬────────────┬─────────────┬────────────┬
+             0            1k           2k            3k           4k
+
+              lr                                3.00e-4
+           train  ⠈⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉
+              lr                                1
+        held out         ⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉
+        ");
+    }
 }
