@@ -352,6 +352,32 @@ fn sigterm_ends_at_a_checkpoint_with_143() {
 }
 
 #[test]
+fn devices_share_a_step_and_change_no_bit() {
+    let one = Bench::new();
+    one.ok(&["tiny.toml", "-q", "--set", "data.parts=2"]);
+    let two = Bench::new();
+    two.ok(&["tiny.toml", "-q", "--set", "data.parts=2", "--devices", "cpu,cpu"]);
+    assert_eq!((one.weights(), one.metrics()), (two.weights(), two.metrics()));
+    let fault = two.fault(&["tiny.toml", "--fresh", "--devices", "cpu,cpu"]);
+    assert!(
+        fault.contains("data.parts: 1 part for 2 devices") && fault.contains("a multiple of 2"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_build_without_mpi_refuses_to_be_one_of_several_processes() {
+    if cfg!(feature = "mpi") {
+        return;
+    }
+    let bench = Bench::new();
+    let output = bench.command(&["tiny.toml"]).env("OMPI_COMM_WORLD_SIZE", "4").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("build it with `--features mpi`"), "{}", stderr(&output));
+    assert!(!bench.path("run").exists());
+}
+
+#[test]
 fn a_second_process_is_refused() {
     let bench = Bench::new();
     let mut child = bench.spawn(&["tiny.toml", "--set", "run.steps=5000"]);

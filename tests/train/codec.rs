@@ -179,6 +179,16 @@ fn a_loss_that_is_no_number_stops_the_run_and_is_named() {
 }
 
 #[test]
+fn several_devices_are_refused() {
+    let fault = bench(&shard()).fault(&["vqgan.toml", "-q", "--devices", "cpu,cpu"]);
+    insta::assert_snapshot!(fault, @"
+    exit 2
+    error: this kind does not train over several processes or devices yet
+    hint: start it without `mpirun`, with one `run.device`
+    ");
+}
+
+#[test]
 fn weights_of_lpips_that_are_missing_are_named_before_the_first_step() {
     let bench = bench(&shard());
     let lpips = "loss.lpips={ weights = 'nowhere.pth' }";

@@ -80,6 +80,18 @@ pub enum Error {
         /// The first parameter whose gradient is not finite.
         tensor: Option<String>,
     },
+    /// What went wrong in another process of the same run.
+    #[error("process {rank}: {message}")]
+    Rank {
+        /// Its number.
+        rank: usize,
+        /// Its error.
+        message: String,
+        /// The cure.
+        hint: Option<String>,
+        /// Its exit code.
+        code: u8,
+    },
     /// A model that puts out NaN or infinity while it samples.
     #[error("the model's logits are NaN: its weights hold numbers that are not finite")]
     Logits,
@@ -141,6 +153,7 @@ impl Error {
             Self::Pipeline(error) => error.exit_code(),
             Self::Tokenize(error) => error.exit_code(),
             Self::Locked(_) => 75,
+            Self::Rank { code, .. } => *code,
             Self::Io { source, .. } if source.kind() == NotFound => 2,
             Self::Io { .. } => 75,
             Self::Diverged { .. } | Self::Logits | Self::NotFinite { .. } => 1,
@@ -158,7 +171,7 @@ impl Error {
         match self {
             Self::Pipeline(error) => error.hint(),
             Self::Tokenize(error) => error.hint(),
-            Self::Config { hint, .. } | Self::Data { hint, .. } => hint.clone(),
+            Self::Config { hint, .. } | Self::Data { hint, .. } | Self::Rank { hint, .. } => hint.clone(),
             Self::Locked(_) => Some("wait for it to end, or train into another folder with `--set run.out=DIR`".into()),
             Self::Changed { .. } => Some(
                 "undo the change, accept a key with `--accept KEY`, train into another folder with `--set run.out=DIR`, or start over with `--fresh`".into(),

@@ -8,6 +8,7 @@
 //! | [`gpt`], [`rudolph`], [`dalle`], [`image_gpt`] | the transformer and the models that are configurations of it |
 //! | [`model`], [`weights`], [`presets`], [`convert`] | any of them, and published checkpoints in and out |
 //! | [`objective`], [`optim`], [`schedule`], [`average`] | losses, four optimizers, the learning rate, the mean of the weights |
+//! | [`ranks`] | several processes and devices that make one run together |
 //! | [`run`] | the loop, the run folder, checkpoints, metrics |
 //! | [`curves`] | how a run went: its metrics in the terminal and on a page |
 //! | [`token_task`], [`image_gpt_task`], [`vqgan`] | what can be trained |
@@ -43,6 +44,7 @@ pub mod optim;
 pub mod parity;
 pub mod presets;
 pub mod probe;
+pub mod ranks;
 pub mod rudolph;
 pub mod run;
 pub mod sampling;

@@ -17,9 +17,10 @@ use crate::device::mix;
 use crate::gpt::{Cost, Lengths, Vocabulary};
 use crate::image_gpt::ImageGpt;
 use crate::optim::Optimizer;
+use crate::ranks::Team;
 use crate::run::{
     EPOCHS, Facts, Learner, Memory, Metrics, ROWS, Snapshot, Step, load_module, sample_name, save_grid,
-    save_module, width,
+    save_module,
 };
 use crate::schedule::Schedule;
 use crate::{Error, Result};
@@ -43,6 +44,7 @@ pub struct ImageGptLearner {
     classes: Option<Labelled>,
     order: Order,
     device: Device,
+    team: Team,
 }
 
 /// The classes of all rows.
@@ -84,6 +86,7 @@ impl ImageGptLearner {
             classes,
             order,
             device: device.clone(),
+            team: Team::alone(device.clone()),
         })
     }
 
@@ -97,7 +100,7 @@ impl ImageGptLearner {
             seen: seen.as_mut().map(|seen| seen.drain(..rows.len()).collect()),
             classes: self.classes.as_ref().map(|known| rows.iter().map(|row| known.train[*row]).collect()),
         };
-        rows.chunks(rows.len().div_ceil(self.task.data.parts).max(1)).map(part).collect()
+        rows.chunks(rows.len().div_ceil(self.team.parts(self.task.data.parts)).max(1)).map(part).collect()
     }
 
     /// Held-out rows that are scored, a batch at a time.
@@ -195,10 +198,16 @@ impl Scores {
 }
 
 impl Learner for ImageGptLearner {
+    fn join(&mut self, team: &Team) -> Result<()> {
+        team.check(self.task.data.batch_size, self.task.data.parts)?;
+        self.team = team.clone();
+        Ok(())
+    }
+
     fn step(&mut self, step: u64) -> Result<Step> {
         let rows = self.order.rows(step);
         let recompute = self.task.run.recompute.then(|| mix(self.task.run.seed, step));
-        let (grads, metrics) = pass(&self.pupil, self.parts(step, &rows), recompute, &self.device)?;
+        let (grads, metrics) = pass(&self.pupil, self.parts(step, &rows), recompute, &self.team)?;
         let seen = (step + 1) as f64 * self.task.data.batch_size as f64;
         let metrics = metrics
             .with(format!("{ROWS}pictures"), seen)
@@ -272,8 +281,9 @@ impl ImageGptLearner {
     /// What a run holds: as many parts as are computed side by side.
     fn memory(&self, cost: &Cost) -> Memory {
         let data = &self.task.data;
-        let side_by_side = width(data.parts, part::side_by_side(&self.pupil)) as u64;
-        let rows = data.batch_size.div_ceil(data.parts) as u64;
+        let parts = self.team.parts(data.parts);
+        let side_by_side = self.team.width(parts, part::side_by_side(&self.pupil)) as u64;
+        let rows = data.batch_size.div_ceil(parts) as u64;
         let kept = cost.kept(self.pupil.model.gpt.config().layers, self.task.run.recompute);
         let weights = self.pupil.num_params() as u64;
         Memory {

@@ -7,20 +7,11 @@ use burn::tensor::{Device, Tensor};
 use super::pupil::{Judged, Pictures, Pupil};
 use crate::Result;
 use crate::device::mix;
-use crate::run::{Metrics, in_parts};
+use crate::ranks::Team;
+use crate::run::{Metrics, Said, in_parts};
 
-/// What one part says.
-struct Said {
-    rows: f64,
-    /// Total, of the pixels, of the classes.
-    losses: [Option<f64>; 3],
-}
-
-/// Names of [`Said::losses`].
-const NAMES: [&str; 3] = ["loss", "pixel", "class"];
-
-/// The gradients of the mean loss over all pictures, and the losses. With a seed for dropout the layers are computed anew
-/// on the way back.
+/// The gradients of the mean loss over all pictures, and the losses: the same on every rank of the team, of which each
+/// computes its share of the parts. With a seed for dropout the layers are computed anew on the way back.
 ///
 /// # Errors
 /// A picture that does not fit the model.
@@ -28,20 +19,15 @@ pub(super) fn pass(
     pupil: &Pupil,
     parts: Vec<Pictures<'_>>,
     recompute: Option<u64>,
-    device: &Device,
+    team: &Team,
 ) -> Result<(GradientsParams, Metrics)> {
     let all: f64 = parts.iter().map(|part| part.codes.len() as f64).sum();
     let parts: Vec<_> = (0..).zip(parts).collect();
-    let job = |(index, part): (u64, Pictures<'_>), pupil| {
+    let job = |(index, part): (u64, Pictures<'_>), pupil, device: &Device| {
         one(pupil, &part, all, recompute.map(|seed| mix(seed, index)), device)
     };
-    let (grads, said) = in_parts(pupil, parts, side_by_side(pupil), job)?;
-    let mut metrics = Metrics::new();
-    for (i, name) in NAMES.into_iter().enumerate() {
-        let parts = said.iter().filter_map(|part| Some(part.rows * part.losses[i]?));
-        metrics.extend([parts.reduce(|a, b| a + b).map(|sum| (name, sum / all))]);
-    }
-    Ok((grads, metrics))
+    let (grads, said) = in_parts(pupil, parts, team, side_by_side(pupil), job)?;
+    Ok((grads, Said::means(&said)))
 }
 
 /// Whether parts may be computed side by side: dropout draws from the device's one generator, in a fixed order.
@@ -68,7 +54,9 @@ fn one(
             Some(class) => pixel.clone() + class.clone(),
             None => pixel.clone(),
         };
-        let losses = [Some(scalar(total.clone())), Some(scalar(pixel)), class.map(scalar)];
+        let losses = [("loss", Some(total.clone())), ("pixel", Some(pixel)), ("class", class)];
+        let known = |(name, loss): (&str, Option<Tensor<1>>)| Some((name.to_owned(), scalar(loss?)));
+        let losses = losses.into_iter().filter_map(known).collect();
         (total * (rows / all), losses)
     };
     let (x, gpt) = (pupil.embed(part, device)?, &pupil.model.gpt);
@@ -111,7 +99,7 @@ mod tests {
             }),
             classes: Some(codes.iter().map(|codes| usize::from(codes[0]) % 3).collect()),
         });
-        let (grads, metrics) = pass(pupil, parts.collect(), recompute, &device).unwrap();
+        let (grads, metrics) = pass(pupil, parts.collect(), recompute, &Team::alone(device)).unwrap();
         let mut flat = Flat(grads, Vec::new());
         pupil.visit(&mut flat);
         (flat.1, metrics)

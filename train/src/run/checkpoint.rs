@@ -25,8 +25,10 @@ impl<'a> Checkpoints<'a> {
     /// The folder cannot be made or read.
     pub fn open(folder: &'a Folder, retention: Retention) -> Result<Self> {
         let dir = folder.checkpoints();
-        std::fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
-        folder::sweep(&dir)?;
+        if folder.is_written() {
+            std::fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
+            folder::sweep(&dir)?;
+        }
         Ok(Self { folder, dir, retention, writing: None })
     }
 
@@ -56,12 +58,20 @@ impl<'a> Checkpoints<'a> {
         read_state(checkpoint)
     }
 
-    /// Loads the newest checkpoint into the learner; without one the run is at step 0.
+    /// The steps that have a checkpoint, oldest first.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn steps(&self) -> Result<Vec<u64>> {
+        Ok(Self::list_in(&self.dir)?.into_iter().map(|(step, _)| step).collect())
+    }
+
+    /// Loads the checkpoint of a step into the learner; without one the run is at step 0.
     ///
     /// # Errors
     /// The checkpoint cannot be read, or the run began with other data.
-    pub fn restore<L: Learner>(&self, learner: &mut L, facts: &Facts) -> Result<State> {
-        let Some((_, path)) = Self::list_in(&self.dir)?.pop() else {
+    pub fn restore<L: Learner>(&self, learner: &mut L, facts: &Facts, step: Option<u64>) -> Result<State> {
+        let Some(path) = step.map(|step| self.path_of(step)) else {
             return Ok(State { fingerprint: facts.fingerprint.clone(), ..State::default() });
         };
         let state = read_state(&path)?;
@@ -78,6 +88,10 @@ impl<'a> Checkpoints<'a> {
         Ok(state)
     }
 
+    fn path_of(&self, step: u64) -> PathBuf {
+        self.dir.join(format!("step-{step:07}"))
+    }
+
     /// Begins to write a checkpoint of this moment, once the one before is written. Nothing is written where this step
     /// has one already.
     ///
@@ -85,8 +99,8 @@ impl<'a> Checkpoints<'a> {
     /// The checkpoint before could not be written: the disk is full. Earlier ones stay.
     pub fn keep<L: Learner>(&mut self, learner: &L, state: &State) -> Result<()> {
         self.wait()?;
-        let path = self.dir.join(format!("step-{:07}", state.step));
-        if path.exists() {
+        let path = self.path_of(state.step);
+        if path.exists() || !self.folder.is_written() {
             return Ok(());
         }
         let state = toml::to_string(state).map_err(|error| Error::weights(&path, error))?;

@@ -40,6 +40,10 @@ pub struct RunConfig {
     pub recompute: bool,
     /// `cpu`, `cuda:0` or `wgpu`.
     pub device: String,
+    /// Several devices instead of one: the parts of a step go round them, and the first holds the weights. A step then
+    /// needs at least as many `data.parts`; the result does not depend on how many devices there are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
     /// Which checkpoint is the best one.
     pub best: Best,
 }
@@ -60,6 +64,7 @@ impl Default for RunConfig {
             peak_tflops: 0.0,
             recompute: false,
             device: "cpu".into(),
+            devices: Vec::new(),
             best: Best::default(),
         }
     }
@@ -107,7 +112,7 @@ pub struct Retention {
 }
 
 /// Keys that may differ between the two halves of a resumed run, because they change no weight.
-pub(super) const FREE_KEYS: [&str; 11] = [
+pub(super) const FREE_KEYS: [&str; 12] = [
     "run.out",
     "run.log_every",
     "run.validate_every",
@@ -119,6 +124,7 @@ pub(super) const FREE_KEYS: [&str; 11] = [
     "run.best.highest",
     "run.peak_tflops",
     "run.device",
+    "run.devices",
 ];
 
 impl RunConfig {
@@ -126,6 +132,12 @@ impl RunConfig {
     #[must_use]
     pub fn due(&self, every: u64, step: u64) -> bool {
         every > 0 && (step.is_multiple_of(every) || step == self.steps)
+    }
+
+    /// Names of the devices, at least one.
+    pub fn devices(&self) -> impl Iterator<Item = &str> {
+        let one = self.devices.is_empty().then_some(&self.device);
+        one.into_iter().chain(&self.devices).map(String::as_str)
     }
 
     /// Which checkpoints stay.

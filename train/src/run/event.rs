@@ -8,6 +8,7 @@ use pipeline::progress::{Progress, ProgressStyle, clock};
 use super::{EPOCHS, Facts, Memory, Metrics, ROWS};
 use crate::curves::Live;
 use crate::error::first_bad;
+use crate::ranks::Held;
 use crate::{Result, machine};
 
 /// Something that a watcher of [`super::Run::train`] may want to know.
@@ -82,6 +83,11 @@ pub enum Event<'a> {
         step: u64,
         /// Where they are.
         dir: &'a Path,
+    },
+    /// All processes hold the same.
+    Compared {
+        /// What each holds.
+        held: &'a [Held],
     },
     /// A checkpoint is written.
     Kept {
@@ -166,13 +172,16 @@ impl Talk {
             Event::Kept { path } if self.common.verbose => {
                 self.say(&format!("checkpoint {}", path.display()));
             }
+            Event::Compared { held } if self.common.verbose => {
+                held.first().iter().for_each(|one| self.say(&compared(one, held.len())));
+            }
             Event::Skipped { step, name, value, bad } => {
                 self.say(&format!("step {step}  skipped: {name} is {value}{}", first_bad(bad)));
             }
             Event::Settled { step, rate, mfu, facts } => {
                 self.say(&settled(step, self.steps, rate, mfu, facts));
             }
-            Event::Sampled { .. } | Event::Kept { .. } => {}
+            Event::Sampled { .. } | Event::Compared { .. } | Event::Kept { .. } => {}
             Event::Interrupted { step } => {
                 self.end();
                 self.say(&format!("stopped after step {step} with a checkpoint; the same command continues"));
@@ -255,6 +264,14 @@ fn settled(step: u64, steps: u64, rate: f64, mfu: Option<f64>, facts: &Facts) ->
     format!("step {step}  {speed}{mfu}{memory}; {left} left")
 }
 
+/// The line that says that all processes hold the same.
+fn compared(held: &Held, processes: usize) -> String {
+    format!(
+        "step {}  {processes} processes hold the same weights and moments, sha256 {}",
+        held.step, held.weights
+    )
+}
+
 /// The line of a step that is logged: its metrics, the speed, and the time that the steps left will take.
 fn logged(step: u64, steps: u64, metrics: &Metrics, rate: f64, facts: &Facts) -> String {
     let speed = format!("{} {}/s", short(rate * facts.items_per_step as f64), facts.items);
@@ -287,6 +304,10 @@ fn json(event: &Event) -> Option<String> {
         Event::Finished { step, .. } | Event::NothingLeft { step, .. } => ("finished", step, &Metrics::new()),
         Event::Interrupted { step } => ("interrupted", step, &Metrics::new()),
         Event::Skipped { step, .. } => ("skipped", step, &Metrics::new()),
+        Event::Compared { held } => {
+            more.insert("sha256".into(), held.iter().map(|held| held.weights.clone()).collect());
+            ("compared", held.first()?.step, &Metrics::new())
+        }
         _ => return None,
     };
     let mut map = serde_json::Map::new();

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::config::FREE_KEYS;
+use super::snapshot::hex;
 use crate::{Error, Result};
 
 const CONFIG: &str = "run.toml";
@@ -20,13 +23,14 @@ pub struct Opening {
     pub accept: Vec<String>,
 }
 
-/// An open run folder. While it is held no other process can open it.
+/// An open run folder. While it is held no other run can open it.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     config: String,
     fresh: bool,
-    _lock: File,
+    /// None where another process of the same run holds it: then nothing is written from here.
+    lock: Option<File>,
 }
 
 impl Folder {
@@ -49,7 +53,7 @@ impl Folder {
             path: path.to_owned(),
             config: config.to_owned(),
             fresh: opening.fresh,
-            _lock: lock(path)?,
+            lock: Some(lock(path)?),
         };
         // A run without a checkpoint has nothing that another configuration could spoil.
         let begun = path.join(CHECKPOINTS).read_dir().is_ok_and(|mut entries| entries.next().is_some());
@@ -59,12 +63,33 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The same folder in the other processes of the run: it is read, and every call that would write does nothing.
+    #[must_use]
+    pub fn follow(path: &Path, config: &str) -> Self {
+        Self { path: path.to_owned(), config: config.to_owned(), fresh: false, lock: None }
+    }
+
+    /// Whether it is this process that writes.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Hash of the configuration that it was opened with.
+    #[must_use]
+    pub fn config_sha256(&self) -> String {
+        hex(&Sha256::digest(&self.config))
+    }
+
     /// Writes `run.toml`, after removing what an earlier run left where a fresh start was asked for. Called once the
     /// data is known to be good, so that a mistyped path destroys nothing.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn begin(&self) -> Result<()> {
+        if !self.is_written() {
+            return Ok(());
+        }
         sweep(&self.path)?;
         sweep(&self.samples()?)?;
         if self.fresh {
@@ -119,7 +144,7 @@ impl Folder {
     /// # Errors
     /// What `fill` reports, or the disk; the hidden folder is removed.
     pub fn publish(&self, target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        publish(target, fill)
+        if self.is_written() { publish(target, fill) } else { Ok(()) }
     }
 
     fn clear(&self) -> Result<()> {

@@ -15,8 +15,8 @@ use crate::{Error, Result};
 /// The open metric files of a run.
 pub struct Journal {
     path: PathBuf,
-    file: File,
-    board: TensorBoard,
+    /// None in a process that does not write.
+    files: Option<(File, TensorBoard)>,
 }
 
 impl Journal {
@@ -26,12 +26,15 @@ impl Journal {
     /// A file cannot be read or written.
     pub fn open(folder: &Folder, step: u64) -> Result<Self> {
         let path = folder.path().join("metrics.jsonl");
+        if !folder.is_written() {
+            return Ok(Self { path, files: None });
+        }
         // A log grows line by line and a torn last line is cut off at resume.
         let file = File::options().create(true).append(true).open(&path).map_err(Error::io(&path))?;
         let text = std::fs::read(&path).map_err(Error::io(&path))?;
         file.set_len(valid_length(&text, step)).map_err(Error::io(&path))?;
         let board = TensorBoard::create(&folder.path().join("tensorboard"), step)?;
-        Ok(Self { path, file, board })
+        Ok(Self { path, files: Some((file, board)) })
     }
 
     /// Writes one line, and a scalar for each metric. `extra` are measurements of time, at the end of the line.
@@ -45,12 +48,13 @@ impl Journal {
         metrics: &Metrics,
         extra: &[(String, f64)],
     ) -> Result<()> {
+        let Some((file, board)) = &mut self.files else { return Ok(()) };
         let mut line = line(kind, state, metrics, extra);
         line.push('\n');
-        self.file.write_all(line.as_bytes()).map_err(Error::io(&self.path))?;
+        file.write_all(line.as_bytes()).map_err(Error::io(&self.path))?;
         let extra = extra.iter().map(|(name, value)| (name.as_str(), *value));
         for (name, value) in metrics.iter().chain(extra) {
-            self.board.scalar(&format!("{kind}/{name}"), state.step, value)?;
+            board.scalar(&format!("{kind}/{name}"), state.step, value)?;
         }
         Ok(())
     }
@@ -60,6 +64,7 @@ impl Journal {
     /// # Errors
     /// A picture cannot be read.
     pub fn pictures(&mut self, dir: &Path, step: u64) -> Result<()> {
+        let Some((_, board)) = &mut self.files else { return Ok(()) };
         let prefix = sample_name(step, "").trim_end_matches(".png").to_owned();
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
@@ -71,7 +76,7 @@ impl Journal {
             let Some(what) = stem.strip_prefix(&prefix) else { continue };
             let png = std::fs::read(&path).map_err(Error::io(&path))?;
             let tag = if what.is_empty() { "samples" } else { what.trim_start_matches('-') };
-            self.board.picture(tag, step, &png)?;
+            board.picture(tag, step, &png)?;
         }
         Ok(())
     }
@@ -81,7 +86,7 @@ impl Journal {
     /// # Errors
     /// The disk refuses.
     pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(Error::io(&self.path))
+        self.files.as_ref().map_or(Ok(()), |(file, _)| file.sync_data().map_err(Error::io(&self.path)))
     }
 }
 

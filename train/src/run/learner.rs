@@ -8,10 +8,24 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Memory, RunConfig, Snapshot};
-use crate::Result;
+use crate::ranks::Team;
+use crate::{Error, Result};
 
 /// A model with its data and optimizers. RuDOLPH has one optimizer, VQGAN two, hence no finer split.
 pub trait Learner {
+    /// Makes the next steps together with others: each computes its share and all make the same step. A kind that says
+    /// nothing here trains by itself.
+    ///
+    /// # Errors
+    /// The kind cannot, or the batch cannot be shared out.
+    fn join(&mut self, team: &Team) -> Result<()> {
+        if team.size() == 1 {
+            return Ok(());
+        }
+        Err(Error::config("this kind does not train over several processes or devices yet")
+            .with_hint("start it without `mpirun`, with one `run.device`"))
+    }
+
     /// Makes the optimizer step number `step` (counted from 0). The batch and the learning rate depend on the seed and
     /// on `step` alone. A step whose loss or gradient is not finite changes nothing.
     ///

@@ -20,10 +20,11 @@ mod snapshot;
 mod state;
 mod tensorboard;
 pub(crate) mod tensors;
+#[cfg(test)]
+mod together;
 
 use std::time::Instant;
 
-use burn::tensor::Device;
 use pipeline::interrupt::Interrupt;
 
 pub use checkpoint::Checkpoints;
@@ -35,7 +36,7 @@ pub use journal::Journal;
 pub use kind::Kind;
 pub use learner::{Facts, Learner, Metrics, Step, Task, sample_name};
 pub use memory::Memory;
-pub use parts::{in_parts, width};
+pub use parts::{Said, in_parts};
 pub use sheet::{grid, png, save_grid};
 pub use snapshot::Snapshot;
 pub(crate) use state::{EPOCHS, ROWS};
@@ -47,6 +48,7 @@ use pace::Pace;
 
 use crate::device::{self, mix};
 use crate::machine;
+use crate::ranks::{Held, Team};
 use crate::{Error, Result};
 
 /// How a run ended.
@@ -69,8 +71,8 @@ pub struct Run<'a, L: Learner> {
     pub folder: &'a Folder,
     /// When to do what.
     pub config: &'a RunConfig,
-    /// Whose random numbers are seeded.
-    pub device: &'a Device,
+    /// Who computes: the processes, and the devices whose random numbers are seeded.
+    pub team: &'a Team,
     /// Set by Ctrl-C and SIGTERM.
     pub interrupt: &'a Interrupt,
 }
@@ -85,45 +87,92 @@ impl<L: Learner> Run<'_, L> {
     /// Whatever the learner, the disk or the watcher report; the checkpoints written so far stay intact.
     pub fn train(&mut self, watch: Watch) -> Result<Outcome> {
         let facts = self.learner.facts();
-        self.folder.begin()?;
-        let mut checkpoints = Checkpoints::open(self.folder, self.config.retention())?;
-        let mut state = checkpoints.restore(self.learner, &facts)?;
-        if state.step >= self.config.steps && self.folder.model().exists() {
+        let ranks = self.team.ranks();
+        ranks.agree(self.folder.begin())?;
+        let mut checkpoints = ranks.agree(Checkpoints::open(self.folder, self.config.retention()))?;
+        let newest = ranks.first(|| checkpoints.steps())?.pop();
+        let mut state = ranks.agree(checkpoints.restore(self.learner, &facts, newest))?;
+        if state.step >= self.config.steps && ranks.first(|| Ok(self.folder.model().exists()))? {
             watch(&Event::NothingLeft { folder: self.folder.path(), step: state.step })?;
             return Ok(Outcome::Finished);
         }
-        self.check_memory(&facts)?;
-        watch(&Event::Started { facts: &facts, step: state.step, steps: self.config.steps })?;
-        let mut journal = Journal::open(self.folder, state.step)?;
+        ranks.agree(self.check_memory(&facts))?;
+        let started = Event::Started { facts: &facts, step: state.step, steps: self.config.steps };
+        ranks.agree(watch(&started))?;
+        self.compare(&state, watch)?;
+        let mut journal = ranks.agree(Journal::open(self.folder, state.step))?;
         let mut pace = Pace::new(state.seconds, self.peak(&facts));
-        while state.step < self.config.steps {
-            if self.interrupt.is_set() {
-                checkpoints.keep(self.learner, &state)?;
-                checkpoints.wait()?;
-                watch(&Event::Interrupted { step: state.step })?;
-                return Ok(Outcome::Interrupted);
+        let mut made = Ok(());
+        while self.go_on(made)? {
+            if state.step >= self.config.steps {
+                return self.finish(&mut checkpoints, &state, watch);
             }
-            if let Err(error) = self.step(&mut state, &mut pace, watch) {
-                self.keep_after(&error, &mut checkpoints, &state);
-                return Err(error);
-            }
-            if self.config.due(self.config.log_every, state.step) {
-                let (metrics, measured) = (state.means.take(), pace.line(&facts));
-                journal.write("train", &state, &metrics, &measured)?;
-                let rate = pace.rate();
-                let (metrics, measured) = (&metrics, &measured[..]);
-                watch(&Event::Logged { step: state.step, metrics, measured, rate, facts: &facts })?;
-            }
-            if pace.steps() == SETTLED {
-                let (rate, mfu) = (pace.rate(), pace.overall(&facts));
-                watch(&Event::Settled { step: state.step, rate, mfu, facts: &facts })?;
-            }
-            self.now_and_then(&mut checkpoints, &mut journal, &mut state, &mut pace, watch)?;
+            made = self.turn(&facts, &mut checkpoints, &mut journal, &mut state, &mut pace, watch);
         }
-        tell_kept(checkpoints.wait()?, watch)?;
-        self.folder.publish(&self.folder.model(), |dir| self.learner.export(dir))?;
-        watch(&Event::Finished { folder: self.folder.path(), step: state.step, seconds: state.seconds })?;
+        ranks.agree(checkpoints.keep(self.learner, &state).and_then(|()| checkpoints.wait()))?;
+        watch(&Event::Interrupted { step: state.step })?;
+        Ok(Outcome::Interrupted)
+    }
+
+    /// Whether there is another turn after the one that was made. An error or a signal on one rank is one on all.
+    fn go_on(&self, made: Result<()>) -> Result<bool> {
+        let codes = self.team.ranks().tell(made.map(|()| self.interrupt.code()))?;
+        let Some(code) = codes.into_iter().find(|code| *code != 0) else { return Ok(true) };
+        self.interrupt.set(code);
+        Ok(false)
+    }
+
+    /// One step, and what is due after it.
+    fn turn(
+        &mut self,
+        facts: &Facts,
+        checkpoints: &mut Checkpoints,
+        journal: &mut Journal,
+        state: &mut State,
+        pace: &mut Pace,
+        watch: Watch,
+    ) -> Result<()> {
+        if let Err(error) = self.step(state, pace, watch) {
+            self.keep_after(&error, checkpoints, state);
+            return Err(error);
+        }
+        if self.config.due(self.config.log_every, state.step) {
+            let (metrics, measured) = (state.means.take(), pace.line(facts));
+            journal.write("train", state, &metrics, &measured)?;
+            let rate = pace.rate();
+            let (metrics, measured) = (&metrics, &measured[..]);
+            watch(&Event::Logged { step: state.step, metrics, measured, rate, facts })?;
+        }
+        if pace.steps() == SETTLED {
+            let (rate, mfu) = (pace.rate(), pace.overall(facts));
+            watch(&Event::Settled { step: state.step, rate, mfu, facts })?;
+        }
+        self.now_and_then(checkpoints, journal, state, pace, watch)
+    }
+
+    /// Exports the model, once the last checkpoint is written.
+    fn finish(&mut self, checkpoints: &mut Checkpoints, state: &State, watch: Watch) -> Result<Outcome> {
+        let published = checkpoints.wait().and_then(|path| {
+            tell_kept(path, watch)?;
+            self.folder.publish(&self.folder.model(), |dir| self.learner.export(dir))?;
+            watch(&Event::Finished { folder: self.folder.path(), step: state.step, seconds: state.seconds })
+        });
+        self.team.ranks().agree(published)?;
         Ok(Outcome::Finished)
+    }
+
+    /// Refuses to go on where ranks hold different weights, configurations or data.
+    fn compare(&self, state: &State, watch: Watch) -> Result<()> {
+        let ranks = self.team.ranks();
+        if ranks.world() == 1 {
+            return Ok(());
+        }
+        // Weights are drawn when they are first looked at. For one process that is in its first step, hence this seed.
+        self.team.device().seed(mix(self.config.seed, state.step));
+        let weights = ranks.agree(self.learner.snapshot())?.sha256();
+        let data = state.fingerprint.clone();
+        let held = Held { step: state.step, config: self.folder.config_sha256(), data, weights };
+        ranks.agree(watch(&Event::Compared { held: &held.compare(ranks)? }))
     }
 
     /// A batch that cannot be read leaves the weights as the last step made them: they are kept.
@@ -136,7 +185,7 @@ impl<L: Learner> Run<'_, L> {
 
     /// Refuses a run that would not fit into what is left beside the loaded data and weights.
     fn check_memory(&self, facts: &Facts) -> Result<()> {
-        let free = device::is_host(self.device).then(machine::free_memory).flatten();
+        let free = device::is_host(self.team.device()).then(machine::free_memory).flatten();
         match free.filter(|free| *free < facts.memory.ahead()) {
             None => Ok(()),
             Some(free) => Err(Error::config(format!("{}; {} is free", facts.memory.words(), machine::in_words(free)))
@@ -146,17 +195,18 @@ impl<L: Learner> Run<'_, L> {
         }
     }
 
-    /// Operations a second that the device can do at best; measured only where the model's own are counted.
+    /// Operations a second that all devices can do at best; measured only where the model's own are counted.
     fn peak(&self, facts: &Facts) -> f64 {
-        match (self.config.peak_tflops, facts.flops_per_step > 0.0) {
+        let one = match (self.config.peak_tflops, facts.flops_per_step > 0.0) {
             (_, false) => 0.0,
             (given, true) if given > 0.0 => given * 1e12,
-            (_, true) => machine::product_speed(self.device),
-        }
+            (_, true) => machine::product_speed(self.team.device()),
+        };
+        one * self.team.size() as f64
     }
 
     fn step(&mut self, state: &mut State, pace: &mut Pace, watch: Watch) -> Result<()> {
-        self.device.seed(mix(self.config.seed, state.step));
+        self.team.seed(mix(self.config.seed, state.step));
         let began = Instant::now();
         let step = self.learner.step(state.step)?;
         pace.stepped(&step, began.elapsed());
@@ -177,7 +227,7 @@ impl<L: Learner> Run<'_, L> {
         watch(&Event::Stepped { step: state.step })
     }
 
-    /// Validation, samples and a checkpoint, each where its interval is due.
+    /// Validation, samples and a checkpoint, each where its interval is due. Rank 0 makes them, the others wait.
     fn now_and_then(
         &mut self,
         checkpoints: &mut Checkpoints,
@@ -187,9 +237,10 @@ impl<L: Learner> Run<'_, L> {
         watch: Watch,
     ) -> Result<()> {
         let (config, step) = (self.config, state.step);
-        if config.due(config.validate_every, step) {
+        let first = self.team.ranks().is_first();
+        if first && config.due(config.validate_every, step) {
             // The same random numbers each time, so that two validations differ by the weights alone.
-            self.device.seed(config.seed);
+            self.team.seed(config.seed);
             let metrics = self.learner.validate()?;
             if !metrics.is_empty() {
                 state.validation = Some(config.best.of(&metrics)?);
@@ -197,15 +248,16 @@ impl<L: Learner> Run<'_, L> {
                 watch(&Event::Validated { step, metrics: &metrics })?;
             }
         }
-        if config.due(config.sample_every, step) {
+        if first && config.due(config.sample_every, step) {
             let dir = self.folder.samples()?;
-            self.device.seed(config.seed);
+            self.team.seed(config.seed);
             self.learner.sample(&dir, step)?;
             journal.pictures(&dir, step)?;
             watch(&Event::Sampled { step, dir: &dir })?;
         }
         tell_kept(checkpoints.written()?, watch)?;
         if config.due(config.checkpoint_every, step) || step == config.steps {
+            self.compare(state, watch)?;
             journal.sync()?;
             let began = Instant::now();
             tell_kept(checkpoints.wait()?, watch)?;

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use burn::module::Module;
+use sha2::{Digest, Sha256};
 
 use super::tensors::{self, Lazy};
 use crate::Result;
@@ -52,6 +53,26 @@ impl Snapshot {
         self
     }
 
+    /// Hash of everything in it, to the last bit.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, contents) in &self.0 {
+            hash.update(name.as_bytes());
+            match contents {
+                Contents::Tensors(tensors, step) => {
+                    hash.update(step.unwrap_or_default().to_le_bytes());
+                    tensors.iter().for_each(|(name, tensor)| {
+                        hash.update(name.as_bytes());
+                        hash.update(tensor.read().as_bytes());
+                    });
+                }
+                Contents::Text(text) => hash.update(text.as_bytes()),
+            }
+        }
+        hex(&hash.finalize())
+    }
+
     /// Writes every file into `dir`; each tensor is read from its device when its turn comes.
     pub(crate) fn write(self, dir: &Path) -> Result<()> {
         for (name, contents) in self.0 {
@@ -63,6 +84,11 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// A hash as it is shown.
+pub(super) fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

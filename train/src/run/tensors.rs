@@ -23,6 +23,11 @@ impl Lazy {
         let tensor = tensor.inner();
         Self { shape: tensor.dims().to_vec(), read: Box::new(move || tensor.to_data_as::<f32>()) }
     }
+
+    /// Its numbers, as f32.
+    pub(crate) fn read(&self) -> TensorData {
+        (self.read)()
+    }
 }
 
 /// Writes tensors and one number as metadata, one tensor at a time.

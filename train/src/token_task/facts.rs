@@ -8,7 +8,7 @@ use super::learner::Taught;
 use super::{TextImageConfig, TokenLearner, cut, part};
 use crate::data::{Tokens, code_frequency_loss};
 use crate::draw::Draws;
-use crate::run::{Facts, Memory, width};
+use crate::run::{Facts, Memory};
 
 impl<C: TextImageConfig> TokenLearner<C> {
     pub(super) fn known(&self) -> Facts {
@@ -45,8 +45,9 @@ impl<C: TextImageConfig> TokenLearner<C> {
     fn memory(&self) -> Memory {
         let (model, data) = (&self.bundle.model, &self.task.data);
         let core = model.gpt().config();
-        let side_by_side = width(data.parts, part::side_by_side(model)) as u64;
-        let rows = data.batch_size.div_ceil(data.parts) as u64;
+        let parts = self.team.parts(data.parts);
+        let side_by_side = self.team.width(parts, part::side_by_side(model)) as u64;
+        let rows = data.batch_size.div_ceil(parts) as u64;
         let kept = |taught: &Taught| {
             core.cost(taught.exercise.plan.lengths()).kept(core.layers, self.task.run.recompute)
         };

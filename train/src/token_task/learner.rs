@@ -20,6 +20,7 @@ use crate::bundle::{Bundle, Sampling, Sources, settings_of};
 use crate::data::{Expected, Reading, Stream, Taken, Template, Tokens, Window};
 use crate::device::mix;
 use crate::optim::Optimizer;
+use crate::ranks::Team;
 use crate::run::{
     EPOCHS, Facts, Learner, Metrics, ROWS, Snapshot, Step, load_module, sample_name, save_grid,
 };
@@ -43,6 +44,7 @@ pub struct TokenLearner<C: TextImageConfig> {
     pub(super) shares: Shares,
     prompts: Vec<String>,
     device: Device,
+    pub(super) team: Team,
 }
 
 impl<C: TextImageConfig> TokenLearner<C> {
@@ -69,8 +71,8 @@ impl<C: TextImageConfig> TokenLearner<C> {
         let bundle = Bundle { model, codec, bpe: Some(bpe) };
         let optimizer = Optimizer::new(task.optim.clone());
         let average = Average::begin(&task.average, &bundle.model);
-        let (task, device) = (task.clone(), device.clone());
-        Ok(Self { task, bundle, optimizer, average, sets, taught, measured, shares, prompts, device })
+        let (task, device, team) = (task.clone(), device.clone(), Team::alone(device.clone()));
+        Ok(Self { task, bundle, optimizer, average, sets, taught, measured, shares, prompts, device, team })
     }
 
     /// The model with its codec and vocabulary, as trained so far.
@@ -91,7 +93,7 @@ impl<C: TextImageConfig> TokenLearner<C> {
 
     /// The same as parts of the step.
     fn parts<'a>(&'a self, drawn: &'a [Drawn], step: u64) -> Vec<Part<'a>> {
-        let each = self.task.data.batch_size.div_ceil(self.task.data.parts);
+        let each = self.task.data.batch_size.div_ceil(self.team.parts(self.task.data.parts));
         let mut parts = Vec::new();
         for (index, (taught, Drawn { rows, span })) in self.taught.iter().zip(drawn).enumerate() {
             let exercise = &taught.exercise;
@@ -134,12 +136,18 @@ impl<C: TextImageConfig> TokenLearner<C> {
 }
 
 impl<C: TextImageConfig> Learner for TokenLearner<C> {
+    fn join(&mut self, team: &Team) -> Result<()> {
+        team.check(self.task.data.batch_size, self.task.data.parts)?;
+        self.team = team.clone();
+        Ok(())
+    }
+
     fn step(&mut self, step: u64) -> Result<Step> {
-        let (model, device) = (self.bundle.model.clone(), self.device.clone());
+        let (model, team) = (self.bundle.model.clone(), self.team.clone());
         let recompute = self.task.run.recompute.then(|| mix(self.task.run.seed, step));
         let drawn = self.draw(step)?;
         let waited = self.taught.iter_mut().map(|taught| taught.stream.waited()).sum();
-        let (grads, metrics) = pass(&model, self.parts(&drawn, step), recompute, &device)?;
+        let (grads, metrics) = pass(&model, self.parts(&drawn, step), recompute, &team)?;
         let metrics = self.counted(&drawn).fold(metrics, |metrics, (name, count)| metrics.with(name, count));
         let lr = self.task.schedule.at(step, self.task.run.steps);
         let (model, made) = self.optimizer.learn(lr, model, grads, metrics);

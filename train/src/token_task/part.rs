@@ -10,7 +10,8 @@ use crate::Result;
 use crate::device::mix;
 use crate::gpt::{Batch, ids};
 use crate::objective::{LossWeights, Losses};
-use crate::run::{Metrics, in_parts};
+use crate::ranks::Team;
+use crate::run::{Metrics, Said, in_parts};
 
 /// Rows of one task.
 pub(super) struct Part<'a> {
@@ -24,51 +25,28 @@ pub(super) struct Part<'a> {
     pub(super) read: Option<Vec<Vec<u16>>>,
 }
 
-/// What one part says.
-struct Said {
-    rows: f64,
-    /// Total, left, image and right, as far as the task has them.
-    losses: Vec<(String, f64)>,
-}
-
-/// The gradients of the mean loss over all rows, and the mean losses of the rows that have them. With a seed for dropout
-/// the layers are computed anew on the way back.
+/// The gradients of the mean loss over all rows, and the mean losses of the rows that have them: the same on every rank of
+/// the team, of which each computes its share of the parts. With a seed for dropout the layers are computed anew on the
+/// way back.
 pub(super) fn pass<M: TextImage>(
     model: &M,
     parts: Vec<Part<'_>>,
     recompute: Option<u64>,
-    device: &Device,
+    team: &Team,
 ) -> Result<(GradientsParams, Metrics)> {
     let all: f64 = parts.iter().map(|part| part.rows.len() as f64).sum();
     let parts: Vec<_> = (0..).zip(parts).collect();
-    let job = |(index, part): (u64, Part<'_>), model: M| {
+    let job = |(index, part): (u64, Part<'_>), model: M, device: &Device| {
         Ok(one(model, &part, all, recompute.map(|seed| mix(seed, index)), device))
     };
     // Dropout draws from the device's one generator, so its order must be fixed.
-    let (grads, said) = in_parts(model, parts, side_by_side(model), job)?;
-    Ok((grads, means(&said)))
+    let (grads, said) = in_parts(model, parts, team, side_by_side(model), job)?;
+    Ok((grads, Said::means(&said)))
 }
 
 /// Whether parts may be computed side by side.
 pub(super) fn side_by_side<M: TextImage>(model: &M) -> bool {
     model.gpt().config().dropout == 0.0
-}
-
-/// The mean of each loss over the rows that have it, in the order in which they come.
-fn means(passed: &[Said]) -> Metrics {
-    let mut names: Vec<&String> = Vec::new();
-    for (name, _) in passed.iter().flat_map(|part| &part.losses) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let mean = |name: &String| {
-        let loss = |part: &Said| Some((part.rows, part.losses.iter().find(|(other, _)| other == name)?.1));
-        let with: Vec<_> = passed.iter().filter_map(loss).collect();
-        let rows: f64 = with.iter().map(|(rows, _)| rows).sum();
-        with.iter().map(|(rows, loss)| rows * loss).sum::<f64>() / rows
-    };
-    names.into_iter().map(|name| (name.clone(), mean(name))).collect()
 }
 
 /// One part, on a copy of the model whose graph no other part touches.
@@ -111,6 +89,7 @@ mod tests {
     use burn::module::Module;
 
     use super::*;
+    use crate::ranks::threads::together;
     use crate::rudolph::tests::{Flat, model, tiny};
     use crate::token_task::Practice;
 
@@ -125,7 +104,7 @@ mod tests {
             .collect();
         let read: Vec<Vec<u16>> =
             codes.iter().map(|codes| codes.iter().map(|code| 11 - code).collect()).collect();
-        let run = |each: usize, recompute: Option<u64>| {
+        let by = |team: &Team, each: usize, recompute: Option<u64>| {
             let parts = rows.chunks(each).zip(read.chunks(each));
             let parts = parts.map(|(rows, read)| Part {
                 plan: &plan,
@@ -133,16 +112,21 @@ mod tests {
                 rows: rows.to_vec(),
                 read: Some(read.to_vec()),
             });
-            let (grads, metrics) = pass(&model, parts.collect(), recompute, &device).unwrap();
+            let (grads, metrics) = pass(&model, parts.collect(), recompute, team).unwrap();
             let mut flat = Flat(grads, Vec::new());
             model.visit(&mut flat);
             (flat.1, metrics.get("loss").unwrap(), metrics.get("image").unwrap())
         };
+        let run = |each, recompute| by(&Team::alone(device.clone()), each, recompute);
         let (whole, halves) = (run(5, None), run(3, None));
         let apart = whole.0.iter().zip(&halves.0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 1e-5 && whole.0.iter().any(|g| g.abs() > 1e-3), "{apart}");
         assert!((whole.1 - halves.1).abs() < 1e-5 && (whole.2 - halves.2).abs() < 1e-5);
         assert_eq!(halves.0, run(3, None).0, "bit for bit");
+        for world in [2, 4] {
+            let shared = together(world, |ranks| by(&Team::open(&ranks, ["cpu", "cpu"]).unwrap(), 2, None));
+            assert!(shared.iter().all(|found| *found == run(2, None)), "{world} ranks");
+        }
         let apart = whole.0.iter().zip(&run(5, Some(1)).0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 1e-6, "computed anew: {apart}");
     }
