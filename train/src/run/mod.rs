@@ -77,6 +77,14 @@ pub struct Run<'a, L: Learner> {
     pub interrupt: &'a Interrupt,
 }
 
+/// What a run keeps up to date while it goes on.
+struct Books<'a> {
+    checkpoints: Checkpoints<'a>,
+    journal: Journal,
+    state: State,
+    pace: Pace,
+}
+
 /// Steps after which the speed is told: the first ones are slower than the rest.
 const SETTLED: u64 = 20;
 
@@ -89,9 +97,9 @@ impl<L: Learner> Run<'_, L> {
         let facts = self.learner.facts();
         let ranks = self.team.ranks();
         ranks.agree(self.folder.begin())?;
-        let mut checkpoints = ranks.agree(Checkpoints::open(self.folder, self.config.retention()))?;
+        let checkpoints = ranks.agree(Checkpoints::open(self.folder, self.config.retention()))?;
         let newest = ranks.first(|| checkpoints.steps())?.pop();
-        let mut state = ranks.agree(checkpoints.restore(self.learner, &facts, newest))?;
+        let state = ranks.agree(checkpoints.restore(self.learner, &facts, newest))?;
         if state.step >= self.config.steps && ranks.first(|| Ok(self.folder.model().exists()))? {
             watch(&Event::NothingLeft { folder: self.folder.path(), step: state.step })?;
             return Ok(Outcome::Finished);
@@ -100,16 +108,18 @@ impl<L: Learner> Run<'_, L> {
         let started = Event::Started { facts: &facts, step: state.step, steps: self.config.steps };
         ranks.agree(watch(&started))?;
         self.compare(&state, watch)?;
-        let mut journal = ranks.agree(Journal::open(self.folder, state.step))?;
-        let mut pace = Pace::new(state.seconds, self.peak(&facts));
+        let journal = ranks.agree(Journal::open(self.folder, state.step))?;
+        let pace = Pace::new(state.seconds, self.peak(&facts));
+        let mut books = Books { checkpoints, journal, state, pace };
         let mut made = Ok(());
         while self.go_on(made)? {
-            if state.step >= self.config.steps {
-                return self.finish(&mut checkpoints, &state, watch);
+            if books.state.step >= self.config.steps {
+                return self.finish(&mut books, watch);
             }
-            made = self.turn(&facts, &mut checkpoints, &mut journal, &mut state, &mut pace, watch);
+            made = self.turn(&facts, &mut books, watch);
         }
-        ranks.agree(checkpoints.keep(self.learner, &state).and_then(|()| checkpoints.wait()))?;
+        let Books { checkpoints, state, .. } = &mut books;
+        ranks.agree(checkpoints.keep(self.learner, state).and_then(|()| checkpoints.wait()))?;
         watch(&Event::Interrupted { step: state.step })?;
         Ok(Outcome::Interrupted)
     }
@@ -123,19 +133,12 @@ impl<L: Learner> Run<'_, L> {
     }
 
     /// One step, and what is due after it.
-    fn turn(
-        &mut self,
-        facts: &Facts,
-        checkpoints: &mut Checkpoints,
-        journal: &mut Journal,
-        state: &mut State,
-        pace: &mut Pace,
-        watch: Watch,
-    ) -> Result<()> {
-        if let Err(error) = self.step(state, pace, watch) {
-            self.keep_after(&error, checkpoints, state);
+    fn turn(&mut self, facts: &Facts, books: &mut Books, watch: Watch) -> Result<()> {
+        if let Err(error) = self.step(books, watch) {
+            self.keep_after(&error, books);
             return Err(error);
         }
+        let Books { journal, state, pace, .. } = books;
         if self.config.due(self.config.log_every, state.step) {
             let (metrics, measured) = (state.means.take(), pace.line(facts));
             journal.write("train", state, &metrics, &measured)?;
@@ -147,15 +150,16 @@ impl<L: Learner> Run<'_, L> {
             let (rate, mfu) = (pace.rate(), pace.overall(facts));
             watch(&Event::Settled { step: state.step, rate, mfu, facts })?;
         }
-        self.now_and_then(checkpoints, journal, state, pace, watch)
+        self.now_and_then(books, watch)
     }
 
     /// Exports the model, once the last checkpoint is written.
-    fn finish(&mut self, checkpoints: &mut Checkpoints, state: &State, watch: Watch) -> Result<Outcome> {
-        let published = checkpoints.wait().and_then(|path| {
+    fn finish(&mut self, books: &mut Books, watch: Watch) -> Result<Outcome> {
+        let State { step, seconds, .. } = books.state;
+        let published = books.checkpoints.wait().and_then(|path| {
             tell_kept(path, watch)?;
             self.folder.publish(&self.folder.model(), |dir| self.learner.export(dir))?;
-            watch(&Event::Finished { folder: self.folder.path(), step: state.step, seconds: state.seconds })
+            watch(&Event::Finished { folder: self.folder.path(), step, seconds })
         });
         self.team.ranks().agree(published)?;
         Ok(Outcome::Finished)
@@ -176,7 +180,8 @@ impl<L: Learner> Run<'_, L> {
     }
 
     /// A batch that cannot be read leaves the weights as the last step made them: they are kept.
-    fn keep_after(&self, error: &Error, checkpoints: &mut Checkpoints, state: &State) {
+    fn keep_after(&self, error: &Error, books: &mut Books) {
+        let Books { checkpoints, state, .. } = books;
         if !matches!(error, Error::Diverged { .. }) {
             // The error that ends the run is the one to tell; the checkpoints before stay in any case.
             drop(checkpoints.keep(self.learner, state).and_then(|()| checkpoints.wait()));
@@ -205,7 +210,8 @@ impl<L: Learner> Run<'_, L> {
         one * self.team.size() as f64
     }
 
-    fn step(&mut self, state: &mut State, pace: &mut Pace, watch: Watch) -> Result<()> {
+    fn step(&mut self, books: &mut Books, watch: Watch) -> Result<()> {
+        let Books { state, pace, .. } = books;
         self.team.seed(mix(self.config.seed, state.step));
         let began = Instant::now();
         let step = self.learner.step(state.step)?;
@@ -228,14 +234,8 @@ impl<L: Learner> Run<'_, L> {
     }
 
     /// Validation, samples and a checkpoint, each where its interval is due. Rank 0 makes them, the others wait.
-    fn now_and_then(
-        &mut self,
-        checkpoints: &mut Checkpoints,
-        journal: &mut Journal,
-        state: &mut State,
-        pace: &mut Pace,
-        watch: Watch,
-    ) -> Result<()> {
+    fn now_and_then(&mut self, books: &mut Books, watch: Watch) -> Result<()> {
+        let Books { checkpoints, journal, state, pace } = books;
         let (config, step) = (self.config, state.step);
         let first = self.team.ranks().is_first();
         if first && config.due(config.validate_every, step) {
