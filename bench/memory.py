@@ -47,7 +47,8 @@ RUNS = [
     {"kind": "rudolph", "layers": 12, "dim": 768, "batch": 4, "parts": 1},
     {"kind": "dalle", "layers": 8, "dim": 512, "batch": 16, "parts": 4, "left": "text"},
     {"kind": "rudolph", "layers": 8, "dim": 512, "batch": 8, "parts": 1, "dropout": 0.1, "optim": "lion"},
-    {"kind": "rudolph", "layers": 12, "dim": 768, "batch": 4, "parts": 1, "recompute": "true"},
+    {"kind": "rudolph", "layers": 8, "dim": 512, "batch": 32, "parts": 1},
+    {"kind": "rudolph", "layers": 8, "dim": 512, "batch": 32, "parts": 1, "recompute": "true"},
 ]
 USUAL = {"recompute": "false", "dropout": 0.0, "optim": "adamw", "left": "left"}
 

@@ -291,8 +291,10 @@ impl ImageGptLearner {
             weights: Memory::floats(weights),
             average: self.average.bytes(),
             optimizer: self.optimizer.state_bytes(&self.pupil),
-            gradients: Memory::floats(side_by_side * weights),
+            // Of the parts that are computed, and the sum of those before.
+            gradients: Memory::floats((side_by_side + u64::from(parts as u64 > side_by_side)) * weights),
             activations: Memory::floats(side_by_side * rows * kept),
+            apart: side_by_side > 1,
         }
     }
 

@@ -321,7 +321,7 @@ fn json(event: &Event) -> Option<String> {
 
 /// What is known before the first step, for a record.
 fn known(facts: &Facts, steps: u64) -> serde_json::Map<String, serde_json::Value> {
-    let Memory { data, weights, average, optimizer, gradients, activations } = facts.memory;
+    let Memory { data, weights, average, optimizer, gradients, activations, .. } = facts.memory;
     let memory = serde_json::json!({
         "peak": facts.memory.peak(), "data": data, "weights": weights, "average": average, "optimizer": optimizer,
         "gradients": gradients, "activations": activations,

@@ -20,6 +20,8 @@ pub struct Memory {
     pub gradients: u64,
     /// What the way forth keeps for the way back, of the parts that are computed side by side.
     pub activations: u64,
+    /// Whether several threads compute: what one of them gives back to the allocator is not there for the others.
+    pub apart: bool,
 }
 
 /// The program itself, its threads and what its allocator holds between two requests.
@@ -47,7 +49,9 @@ impl Memory {
     /// What the first step adds.
     #[must_use]
     pub fn ahead(&self) -> u64 {
-        self.optimizer + self.activations.max(self.weights + self.gradients)
+        let update = self.weights + self.gradients;
+        let step = if self.apart { self.activations + self.gradients } else { self.activations };
+        self.optimizer + step.max(update)
     }
 
     /// One line: `about 1.2 GiB: weights 0.2, …`.
@@ -83,6 +87,7 @@ mod tests {
         };
         assert_eq!(memory.peak(), PROGRAM + mib(800));
         assert_eq!(Memory { activations: 0, ..memory }.peak(), PROGRAM + mib(500));
+        assert_eq!(Memory { apart: true, ..memory }.peak(), PROGRAM + mib(900));
         assert_eq!(
             memory.words(),
             "memory: about 864.0 MiB at most; weights 100.0 MiB, gradients 100.0 MiB, optimizer 200.0 MiB, activations 500.0 MiB"

@@ -2,6 +2,7 @@
 //!
 //! Keys are the paths of a module's fields, so any module can be kept; published key names are for exported models.
 
+use std::ops::Range;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -12,21 +13,24 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use crate::weights::{self, Entry};
 use crate::{Error, Result};
 
-/// A tensor that is read from its device only when its turn to be written comes.
+/// A tensor that is read from its device only when its turn to be written comes, part by part.
 pub(crate) struct Lazy {
     shape: Vec<usize>,
-    read: Box<dyn Fn() -> TensorData + Send>,
+    read: Box<dyn Fn(Range<usize>) -> TensorData + Send>,
 }
 
 impl Lazy {
     pub(crate) fn new<const D: usize>(tensor: Tensor<D>) -> Self {
-        let tensor = tensor.inner();
-        Self { shape: tensor.dims().to_vec(), read: Box::new(move || tensor.to_data_as::<f32>()) }
+        let shape = tensor.dims().to_vec();
+        let flat: Tensor<1> = tensor.inner().reshape([-1]);
+        let read =
+            move |part: Range<usize>| flat.clone().narrow(0, part.start, part.len()).to_data_as::<f32>();
+        Self { shape, read: Box::new(read) }
     }
 
     /// Its numbers, as f32.
     pub(crate) fn read(&self) -> TensorData {
-        (self.read)()
+        (self.read)(0..self.shape.iter().product())
     }
 }
 

@@ -58,8 +58,10 @@ impl<C: TextImageConfig> TokenLearner<C> {
             weights: Memory::floats(weights),
             average: self.average.bytes(),
             optimizer: self.optimizer.state_bytes(model),
-            gradients: Memory::floats(side_by_side * weights),
+            // Of the parts that are computed, and the sum of those before.
+            gradients: Memory::floats((side_by_side + u64::from(parts as u64 > side_by_side)) * weights),
             activations: Memory::floats(side_by_side * rows * most),
+            apart: side_by_side > 1,
         }
     }
 

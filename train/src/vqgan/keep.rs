@@ -48,6 +48,7 @@ impl VqGanLearner {
                 + judge.map_or(0, |(judge, optim)| optim.state_bytes(judge)),
             gradients: Memory::floats(weights),
             activations: 0,
+            apart: false,
         }
     }
 
