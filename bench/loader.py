@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures how fast training batches are made of token shards on disk; writes a section of RESULTS.md.
 
-    python3 bench/loader.py
+    cargo demo -- --limit 200 --steps 2       # the data of the second table; any run of the demo will do
+    python3 bench/loader.py [--demo demo-out]
 """
 import argparse
 import json
@@ -20,9 +21,10 @@ def main():
     parser.add_argument("--programs", type=pathlib.Path, help="folder of the built example, to build nothing")
     parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path.home() / ".cache" / "troika" / "bench")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--demo", type=pathlib.Path, help="the demo's folder: measures how long its training waits for batches")
     args = parser.parse_args()
-    folder = args.programs or results.build("--workspace", "--example", "loader_speed") / "examples"
-    program, shards = folder.resolve() / "loader_speed", args.cache / "loader" / "shards"
+    folder = (args.programs or results.build("--workspace", "--bins", "--examples")).resolve()
+    program, shards = folder / "examples" / "loader_speed", args.cache / "loader" / "shards"
     if not shards.exists():
         subprocess.run([program, "make", shards, str(ROWS)], check=True)
     size = sum(path.stat().st_size for path in shards.iterdir())
@@ -45,7 +47,26 @@ def main():
     )
     columns = [f"million tokens/s (asked {ASKED / 1e6:.0f})", "million tokens per CPU second", "MiB at most"]
     table = [[measure.spread(rates, "{:.1f}"), measure.spread(cpu, "{:.1f}"), f"{memory / 2**20:.0f}"]]
-    results.replace(TITLE, results.section(TITLE, about, columns, table))
+    text = results.section(TITLE, about, columns, table)
+    if args.demo:
+        text += stalls(folder / "train", args.demo.resolve(), args.cache)
+    results.replace(TITLE, text)
+
+
+def stalls(program, demo, cache):
+    """A table of the share of the demo's training that waits for batches, all rows in memory and in windows."""
+    rows = []
+    for what, buffer in [("all rows in memory", 0), ("windows of 256 rows", 256)]:
+        run = cache / "loader" / f"run-{buffer}"
+        sets = [f"run.out={run}", "run.steps=60", "run.validate_every=0", "run.sample_every=0", f"data.buffer_rows={buffer}",
+                f"data.tokens={demo}/tokens", f"data.bpe={demo}/bpe.model"]
+        command = [program, "configs/demo/rudolph.toml", "--fresh", "-q", *(word for one in sets for word in ("--set", one))]
+        subprocess.run(command, check=True, cwd=results.ROOT)
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        steps = [line for line in lines if line["type"] == "train"]
+        rows.append(f"| {what} | {100 * max(line['stall'] for line in steps):.3f} | {1000 / steps[-1]['steps_per_second']:.0f} |")
+    head = "| the demo's training | % of the step time that waits for batches, at most (asked 1) | ms a step |"
+    return "\n" + "\n".join([head, "|---|---|---|", *rows]) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 //! A run that goes wrong: shards that vanish, losses that are no numbers, memory that does not suffice; and what runs are
 //! trusted with: several sets, layers computed anew.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{Bench, stderr, world};
@@ -87,4 +87,50 @@ fn several_sets_are_mixed_by_weights_that_follow_the_step() {
     let fault = bench.fault(&["mixed.toml", "--fresh", "--set", "tasks.later.set=agian"]);
     assert!(fault.contains("tasks.later.set: no table `[data.sets.agian]`"), "{fault}");
     assert!(fault.ends_with("hint: did you mean `again`?"), "{fault}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_fills_leaves_the_last_checkpoint_whole() {
+    let bench = Bench::new();
+    bench.ok(&["tiny.toml", "-q"]);
+    let before = bench.checkpoints();
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 8; exec {} tiny.toml -q --set run.steps=20 --accept run.steps",
+        env!("CARGO_BIN_EXE_train")
+    );
+    let output = Command::new("sh").args(["-c", &script]).current_dir(bench.dir.path()).output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(75), "{text}");
+    assert!(text.contains("File too large") && text.contains("hint: free some space"), "{text}");
+    assert_eq!(bench.checkpoints(), before);
+    bench.ok(&["tiny.toml", "-q", "--set", "run.steps=20", "--accept", "run.steps"]);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
+    let bench = Bench::new();
+    bench.ok(&["tiny.toml", "-q"]);
+    let before = bench.checkpoints();
+    let args =
+        ["tiny.toml", "--set", "run.steps=40", "--set", "schedule.lr=1e30", "--set", "schedule.end=1.0"];
+    let accept = ["--accept", "run.steps", "--accept", "schedule.lr", "--accept", "schedule.end", "-q"];
+    let fault = bench.fault(&[&args[..], &accept[..]].concat());
+    assert!(fault.starts_with("exit 1\nerror: step 1"), "{fault}");
+    assert!(fault.contains("training stopped\nhint: the last checkpoint is intact"), "{fault}");
+    assert_eq!(bench.checkpoints(), before);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let bench = Bench::new();
+    bench.ok(&["tiny.toml", "-q", "--set", "run.checkpoint_every=12", "--set", "run.steps=12"]);
+    let weights = bench.path("run/checkpoints/step-0000012/weights.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    pipeline::atomic::write(&weights, &bytes[..bytes.len() - 9]).unwrap();
+    let fault = bench.fault(&["tiny.toml", "--set", "run.steps=15", "--accept", "run.steps"]);
+    assert!(
+        fault.starts_with("exit 2\nerror: run/checkpoints/step-0000012/weights.safetensors: damaged"),
+        "{fault}"
+    );
 }
