@@ -256,6 +256,7 @@ fn a_run_leaves_what_the_design_promises() {
     for file in [
         "run.toml",
         "samples/step-0000012.png",
+        "samples/step-0000012-captions.txt",
         "samples/prompts.txt",
         "model/weights.safetensors",
         "model/model.toml",

@@ -9,10 +9,11 @@ use super::Bench;
 const READ: &str = "
 import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-board = EventAccumulator(sys.argv[1], size_guidance={'scalars': 0, 'images': 0})
+board = EventAccumulator(sys.argv[1], size_guidance={'scalars': 0, 'images': 0, 'tensors': 0})
 board.Reload()
 found = [[tag, one.step, one.value] for tag in board.Tags()['scalars'] for one in board.Scalars(tag)]
 found += [[tag, one.step, len(one.encoded_image_string)] for tag in board.Tags()['images'] for one in board.Images(tag)]
+found += [['text/' + tag, one.step, len(one.tensor_proto.string_val[0].decode().splitlines())] for tag in board.Tags()['tensors'] for one in board.Tensors(tag)]
 print(json.dumps(found))
 ";
 
@@ -60,4 +61,7 @@ fn tensorboard_reads_what_was_written_also_after_a_resume() {
     }
     assert!(compared > 100, "{compared}");
     assert!(found.keys().any(|(tag, step)| tag == "samples" && *step == 60), "pictures as well");
+    let captions = std::fs::read_to_string(bench.path("run/samples/step-0000060-captions.txt")).unwrap();
+    let lines = captions.lines().count();
+    assert!(lines > 0 && found.get(&("text/captions".into(), 60)) == Some(&(lines as f64)), "and words");
 }

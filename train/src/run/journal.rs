@@ -59,11 +59,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Puts the pictures of one step into TensorBoard.
+    /// Puts the pictures and the words of one step's samples into TensorBoard.
     ///
     /// # Errors
-    /// A picture cannot be read.
-    pub fn pictures(&mut self, dir: &Path, step: u64) -> Result<()> {
+    /// A file cannot be read.
+    pub fn samples(&mut self, dir: &Path, step: u64) -> Result<()> {
         let Some((_, board)) = &mut self.files else { return Ok(()) };
         let prefix = sample_name(step, "").trim_end_matches(".png").to_owned();
         let mut paths = Vec::new();

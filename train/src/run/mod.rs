@@ -252,7 +252,7 @@ impl<L: Learner> Run<'_, L> {
             let dir = self.folder.samples()?;
             self.team.seed(config.seed);
             self.learner.sample(&dir, step)?;
-            journal.pictures(&dir, step)?;
+            journal.samples(&dir, step)?;
             watch(&Event::Sampled { step, dir: &dir })?;
         }
         tell_kept(checkpoints.written()?, watch)?;

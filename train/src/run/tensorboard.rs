@@ -44,6 +44,14 @@ impl TensorBoard {
         self.write(&scalar_event(now(), step, tag, value))
     }
 
+    /// Writes words; TensorBoard shows them as Markdown.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn text(&mut self, tag: &str, step: u64, words: &str) -> Result<()> {
+        self.write(&text_event(now(), step, tag, words))
+    }
+
     /// Writes one picture, the bytes of a PNG file.
     ///
     /// # Errors
@@ -94,6 +102,16 @@ fn picture_event(time: f64, step: u64, tag: &str, png: &[u8]) -> Vec<u8> {
     let side = |at: usize| png.get(at..at + 4).map_or(0, |b| b.iter().fold(0, |n, b| n << 8 | u64::from(*b)));
     let image = Message::new().varint(1, side(20)).varint(2, side(16)).varint(3, 3).bytes(4, png);
     summary_event(time, step, &Message::new().bytes(1, tag.as_bytes()).bytes(4, &image.0))
+}
+
+/// A tensor of one string that the plugin `text` shows (`SummaryMetadata.plugin_data`, `TensorProto`).
+fn text_event(time: f64, step: u64, tag: &str, words: &str) -> Vec<u8> {
+    const STRING: u64 = 7;
+    let plugin = Message::new().bytes(1, &Message::new().bytes(1, b"text").0);
+    let shape = Message::new().bytes(2, &Message::new().varint(1, 1).0);
+    let tensor = Message::new().varint(1, STRING).bytes(2, &shape.0).bytes(8, words.as_bytes());
+    let value = Message::new().bytes(1, tag.as_bytes()).bytes(8, &tensor.0).bytes(9, &plugin.0);
+    summary_event(time, step, &value)
 }
 
 fn summary_event(time: f64, step: u64, value: &Message) -> Vec<u8> {

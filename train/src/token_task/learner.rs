@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::path::Path;
 
 use burn::tensor::Device;
-use pipeline::atomic;
 use tokenize::bpe::Bpe;
 use tokenize::codec::Codec;
 
@@ -16,14 +15,12 @@ use super::scores::{Scores, spread};
 use super::shares::Shares;
 use super::{TextImage, TextImageConfig, TokenTask};
 use crate::average::{Average, MEAN};
-use crate::bundle::{Bundle, Sampling, Sources, settings_of};
+use crate::bundle::{Bundle, Sources, settings_of};
 use crate::data::{Expected, Reading, Stream, Taken, Template, Tokens, Window};
 use crate::device::mix;
 use crate::optim::Optimizer;
 use crate::ranks::Team;
-use crate::run::{
-    EPOCHS, Facts, Learner, Metrics, ROWS, Snapshot, Step, load_module, sample_name, save_grid,
-};
+use crate::run::{EPOCHS, Facts, Learner, Metrics, ROWS, Snapshot, Step, load_module};
 use crate::{Error, Result};
 
 /// Files of a checkpoint.
@@ -42,7 +39,7 @@ pub struct TokenLearner<C: TextImageConfig> {
     /// As far as the held-out rows have what a task needs.
     measured: Vec<Measured>,
     pub(super) shares: Shares,
-    prompts: Vec<String>,
+    pub(super) prompts: Vec<String>,
     device: Device,
     pub(super) team: Team,
 }
@@ -176,12 +173,7 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
     }
 
     fn sample(&mut self, dir: &Path, step: u64) -> Result<()> {
-        let columns = if self.task.samples.columns == 0 { 4 } else { self.task.samples.columns };
-        let how = Sampling { config: self.task.samples.sampling, batch: self.task.data.batch_size };
-        let model = self.average.finished(&self.bundle.model);
-        let pictures = self.bundle.draw_with(&model, &self.prompts, columns, &how, &mut |_| ())?;
-        save_grid(&pictures, columns, &dir.join(sample_name(step, "")))?;
-        Ok(atomic::write(dir.join("prompts.txt"), self.prompts.join("\n") + "\n")?)
+        self.show(dir, step)
     }
 
     fn snapshot(&self) -> Result<Snapshot> {

@@ -22,6 +22,7 @@ mod part;
 mod rudolph;
 mod scores;
 mod shares;
+mod shown;
 mod text_image;
 #[cfg(test)]
 mod tuning;
