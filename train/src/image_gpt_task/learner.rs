@@ -16,7 +16,7 @@ use crate::data::{Order, Tokens, code_frequency_loss};
 use crate::device::mix;
 use crate::gpt::{Cost, Lengths, Vocabulary};
 use crate::image_gpt::ImageGpt;
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, taken};
 use crate::ranks::Team;
 use crate::run::{
     EPOCHS, Facts, Learner, Memory, Metrics, ROWS, Snapshot, Step, load_module, sample_name, save_grid,
@@ -213,7 +213,8 @@ impl Learner for ImageGptLearner {
             .with(format!("{ROWS}pictures"), seen)
             .with(format!("{EPOCHS}pictures"), seen / self.train.len() as f64);
         let lr = self.schedule.at(step, self.task.run.steps);
-        let (pupil, made) = self.optimizer.learn(lr, self.pupil.clone(), grads, metrics);
+        let pupil = taken(&mut self.pupil);
+        let (pupil, made) = self.optimizer.learn(lr, pupil, grads, metrics);
         self.pupil = pupil;
         if made.metrics.not_finite().is_none() {
             self.average.update(&self.pupil, step);

@@ -15,6 +15,7 @@ mod lion;
 mod muon;
 mod norm;
 mod operator;
+mod owned;
 mod place;
 mod rates;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use adafactor::AdafactorConfig;
 pub use config::{OptimConfig, OptimKind};
 pub use lion::LionConfig;
 pub use muon::MuonConfig;
+pub use owned::taken;
 pub(crate) use rates::paths;
 
 use crate::run::tensors::{self, Stored};

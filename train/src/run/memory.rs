@@ -34,8 +34,7 @@ impl Memory {
         count * FLOAT
     }
 
-    /// The most that is held at a time: on the way back gradients come as activations go, and the update needs the new
-    /// weights beside the old ones.
+    /// The most that is held at a time: on the way back gradients come as activations go.
     #[must_use]
     pub fn peak(&self) -> u64 {
         PROGRAM + self.loaded() + self.ahead()
@@ -49,9 +48,8 @@ impl Memory {
     /// What the first step adds.
     #[must_use]
     pub fn ahead(&self) -> u64 {
-        let update = self.weights + self.gradients;
         let step = if self.apart { self.activations + self.gradients } else { self.activations };
-        self.optimizer + step.max(update)
+        self.optimizer + step.max(self.gradients)
     }
 
     /// One line: `about 1.2 GiB: weights 0.2, …`.
@@ -86,7 +84,7 @@ mod tests {
             ..Memory::default()
         };
         assert_eq!(memory.peak(), PROGRAM + mib(800));
-        assert_eq!(Memory { activations: 0, ..memory }.peak(), PROGRAM + mib(500));
+        assert_eq!(Memory { activations: 0, ..memory }.peak(), PROGRAM + mib(400));
         assert_eq!(Memory { apart: true, ..memory }.peak(), PROGRAM + mib(900));
         assert_eq!(
             memory.words(),

@@ -18,7 +18,7 @@ use crate::average::{Average, MEAN};
 use crate::bundle::{Bundle, Sources, settings_of};
 use crate::data::{Expected, Reading, Stream, Taken, Template, Tokens, Window};
 use crate::device::mix;
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, taken};
 use crate::ranks::Team;
 use crate::run::{EPOCHS, Facts, Learner, Metrics, ROWS, Snapshot, Step, load_module};
 use crate::{Error, Result};
@@ -140,13 +140,14 @@ impl<C: TextImageConfig> Learner for TokenLearner<C> {
     }
 
     fn step(&mut self, step: u64) -> Result<Step> {
-        let (model, team) = (self.bundle.model.clone(), self.team.clone());
         let recompute = self.task.run.recompute.then(|| mix(self.task.run.seed, step));
         let drawn = self.draw(step)?;
         let waited = self.taught.iter_mut().map(|taught| taught.stream.waited()).sum();
-        let (grads, metrics) = pass(&model, self.parts(&drawn, step), recompute, &team)?;
+        let parts = self.parts(&drawn, step);
+        let (grads, metrics) = pass(&self.bundle.model, parts, recompute, &self.team)?;
         let metrics = self.counted(&drawn).fold(metrics, |metrics, (name, count)| metrics.with(name, count));
         let lr = self.task.schedule.at(step, self.task.run.steps);
+        let model = taken(&mut self.bundle.model);
         let (model, made) = self.optimizer.learn(lr, model, grads, metrics);
         self.bundle.model = model;
         if made.metrics.not_finite().is_none() {

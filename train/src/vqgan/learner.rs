@@ -16,7 +16,7 @@ use crate::Result;
 use crate::average::Average;
 use crate::data::Order;
 use crate::device::mix;
-use crate::optim::{Optimizer, paths};
+use crate::optim::{Optimizer, paths, taken};
 use crate::run::{Means, Metrics, Step};
 
 /// A codec in training.
@@ -105,15 +105,15 @@ impl VqGanLearner {
             gradients.accumulate(&self.model, grads);
             means.add(&metrics);
         }
-        let model = self.model.clone();
+        let model = taken(&mut self.model);
         let (model, mut made) = self.optim.learn(lr, model, gradients.grads(), means.take());
+        self.model = model;
         if made.metrics.not_finite().is_some() {
             if let Some((adversary, before)) = self.adversary.as_mut().zip(discriminator) {
                 adversary.forget(before);
             }
             return made;
         }
-        self.model = model;
         if let Some(adversary) = self.adversary.as_mut().filter(|_| self.judged) {
             adversary.step(lr);
         }
