@@ -148,7 +148,8 @@ fn ctrl_c_ends_at_a_safe_point() {
     let out = folder.path().join("demo");
     let run = || {
         let mut command = demo(&out);
-        command.args(["--set", "run.steps=400", "--set", "run.checkpoint_every=400"]);
+        // So many that the signal comes long before the last one.
+        command.args(["--set", "run.steps=3000", "--set", "run.checkpoint_every=3000"]);
         command
     };
     let mut child = run().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -74,9 +74,12 @@ impl Journal {
         for path in paths {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let Some(what) = stem.strip_prefix(&prefix) else { continue };
-            let png = std::fs::read(&path).map_err(Error::io(&path))?;
+            let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
             let tag = if what.is_empty() { "samples" } else { what.trim_start_matches('-') };
-            board.picture(tag, step, &png)?;
+            match path.extension().is_some_and(|ending| ending == "txt") {
+                true => board.text(tag, step, &lines(&bytes))?,
+                false => board.picture(tag, step, &bytes)?,
+            }
         }
         Ok(())
     }
@@ -88,6 +91,11 @@ impl Journal {
     pub fn sync(&self) -> Result<()> {
         self.files.as_ref().map_or(Ok(()), |(file, _)| file.sync_data().map_err(Error::io(&self.path)))
     }
+}
+
+/// Lines as Markdown, in which two blanks at the end of one keep the next from joining it.
+fn lines(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).lines().map(|line| format!("{line}  \n")).collect()
 }
 
 fn line(kind: &str, state: &State, metrics: &Metrics, extra: &[(String, f64)]) -> String {
