@@ -40,6 +40,8 @@ pub(super) struct Around<'a> {
     pub(super) mlp: &'a FeedForward,
     pub(super) mask: &'a Mask,
     pub(super) rotary: Option<&'a Rotary>,
+    /// Whether elements are dropped although no gradients are recorded: a layer that will be computed once more.
+    pub(super) dropping: bool,
 }
 
 impl Block {
@@ -98,7 +100,8 @@ impl Block {
     ) -> Tensor<3> {
         let x = self.shifted(self.input_layernorm.forward(x), 0, from, cache.as_deref_mut());
         let a = around.attention.forward(x, around.mask, around.rotary, cache);
-        self.branch(a, self.before_first_addition_layernorm.as_ref(), self.attention_scale.as_ref())
+        let a = dropout(a, self.dropout, around.dropping);
+        branch(a, self.before_first_addition_layernorm.as_ref(), self.attention_scale.as_ref())
     }
 
     /// What the feed-forward part adds: `[b, t, d]` → `[b, t, d]`.
@@ -111,7 +114,8 @@ impl Block {
     ) -> Tensor<3> {
         let x = self.shifted(self.post_attention_layernorm.forward(x), 1, from, cache);
         let m = around.mlp.forward(x);
-        self.branch(m, self.before_second_addition_layernorm.as_ref(), self.mlp_scale.as_ref())
+        let m = dropout(m, self.dropout, around.dropping);
+        branch(m, self.before_second_addition_layernorm.as_ref(), self.mlp_scale.as_ref())
     }
 
     fn shifted(&self, x: Tensor<3>, part: usize, from: usize, cache: Option<&mut LayerCache>) -> Tensor<3> {
@@ -121,17 +125,17 @@ impl Block {
             None => shift.whole(x),
         }
     }
+}
 
-    fn branch(&self, y: Tensor<3>, sandwich: Option<&Norm>, scale: Option<&Param<Tensor<1>>>) -> Tensor<3> {
-        let y = dropout(y, self.dropout);
-        let y = match sandwich {
-            Some(norm) => norm.forward(y),
-            None => y,
-        };
-        match scale {
-            Some(scale) => y * scale.val().unsqueeze(),
-            None => y,
-        }
+/// What a branch adds: normed and scaled, where asked.
+fn branch(y: Tensor<3>, sandwich: Option<&Norm>, scale: Option<&Param<Tensor<1>>>) -> Tensor<3> {
+    let y = match sandwich {
+        Some(norm) => norm.forward(y),
+        None => y,
+    };
+    match scale {
+        Some(scale) => y * scale.val().unsqueeze(),
+        None => y,
     }
 }
 
@@ -145,11 +149,11 @@ const fn first_scale(index: usize) -> f64 {
     }
 }
 
-/// Zeroes a share of the elements while gradients are recorded, and scales the rest up.
+/// Zeroes a share of the elements while gradients are recorded, or always, and scales the rest up.
 ///
 /// The pattern comes from the device's generator: a trainer that seeds it with the step can repeat a step exactly.
-fn dropout(x: Tensor<3>, share: f64) -> Tensor<3> {
-    if share == 0.0 || !x.device().is_autodiff() {
+fn dropout(x: Tensor<3>, share: f64, always: bool) -> Tensor<3> {
+    if share == 0.0 || !(always || x.device().is_autodiff()) {
         return x;
     }
     let kept = Tensor::<3>::random(x.dims(), Distribution::Bernoulli(1.0 - share), &x.device());

@@ -299,6 +299,7 @@ impl Gpt {
             mlp: layers.get(owner(&shared.feed_forward, index))?.parts().1?,
             mask: self.masks.get(index)?,
             rotary: self.rotary.as_ref(),
+            dropping: false,
         })
     }
 

@@ -9,6 +9,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 
 use super::Gpt;
+use super::block::Around;
 use crate::device::mix;
 
 impl Gpt {
@@ -29,11 +30,12 @@ impl Gpt {
     ) -> (GradientsParams, T) {
         let mut sum = GradientsAccumulator::new();
         let mut add = |grads| sum.accumulate(model, GradientsParams::from_grads(grads, model));
+        // Without gradients: burn keeps the graph of a dropped output until the next way back.
+        let plain = self.valid();
         let mut inputs = vec![x.clone().inner()];
         for layer in 0..self.transformer.layers.len() {
             let Some(input) = inputs.last() else { break };
-            // The graph of the layer goes with its output.
-            let output = self.layer(layer, Tensor::from_inner(input.clone()), seed).inner();
+            let output = plain.layer(layer, input.clone(), seed);
             inputs.push(output);
         }
         let last = inputs.pop().map_or_else(|| x.clone().detach(), Tensor::from_inner).require_grad();
@@ -57,7 +59,10 @@ impl Gpt {
     fn layer(&self, index: usize, x: Tensor<3>, seed: u64) -> Tensor<3> {
         x.device().seed(mix(seed, index as u64));
         match self.around(index) {
-            Some(around) => self.transformer.layers[index].forward(x, around, None),
+            Some(around) => {
+                let around = Around { dropping: true, ..around };
+                self.transformer.layers[index].forward(x, around, None)
+            }
             None => x,
         }
     }

@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use super::{Facts, Folder, Learner, Retention, Snapshot, State, folder};
+use super::snapshot::Moment;
+use super::{Facts, Folder, Learner, Retention, State, folder};
 use crate::{Error, Result};
 
 const STATE: &str = "state.toml";
+
+/// The folder of a checkpoint, and the buffers that it was written from.
+type Written = (Result<PathBuf>, Vec<Vec<u8>>);
 
 /// The checkpoints of one run folder.
 #[derive(Debug)]
@@ -15,7 +19,9 @@ pub struct Checkpoints<'a> {
     dir: PathBuf,
     retention: Retention,
     /// The one that is being written.
-    writing: Option<JoinHandle<Result<PathBuf>>>,
+    writing: Option<JoinHandle<Written>>,
+    /// Buffers of the one before.
+    spare: Vec<Vec<u8>>,
 }
 
 impl<'a> Checkpoints<'a> {
@@ -29,7 +35,7 @@ impl<'a> Checkpoints<'a> {
             std::fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
             folder::sweep(&dir)?;
         }
-        Ok(Self { folder, dir, retention, writing: None })
+        Ok(Self { folder, dir, retention, writing: None, spare: Vec::new() })
     }
 
     /// Steps and folders, oldest first, of a folder that another process may be training in; a missing one has none.
@@ -104,9 +110,12 @@ impl<'a> Checkpoints<'a> {
             return Ok(());
         }
         let state = toml::to_string(state).map_err(|error| Error::weights(&path, error))?;
-        let snapshot = learner.snapshot()?.text(STATE, state);
+        let moment = learner.snapshot()?.text(STATE, state).copied(std::mem::take(&mut self.spare));
         let (dir, retention) = (self.dir.clone(), self.retention.clone());
-        self.writing = Some(std::thread::spawn(move || write(snapshot, path, &dir, &retention)));
+        self.writing = Some(std::thread::spawn(move || {
+            let written = write(&moment, path, &dir, &retention);
+            (written, moment.into_buffers())
+        }));
         Ok(())
     }
 
@@ -124,7 +133,9 @@ impl<'a> Checkpoints<'a> {
     /// As for [`Self::written`].
     pub fn wait(&mut self) -> Result<Option<PathBuf>> {
         let Some(thread) = self.writing.take() else { return Ok(None) };
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
+        let (written, spare) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.spare = spare;
+        written.map(Some)
     }
 }
 
@@ -138,8 +149,8 @@ impl Drop for Checkpoints<'_> {
     }
 }
 
-fn write(snapshot: Snapshot, path: PathBuf, dir: &Path, retention: &Retention) -> Result<PathBuf> {
-    folder::publish(&path, |dir| snapshot.write(dir))?;
+fn write(moment: &Moment, path: PathBuf, dir: &Path, retention: &Retention) -> Result<PathBuf> {
+    folder::publish(&path, |dir| moment.write(dir))?;
     let all = Checkpoints::list_in(dir)?;
     for (_, path) in expendable(all, retention, |path| read_state(path).ok()?.validation) {
         folder::remove(&path)?;

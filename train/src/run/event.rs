@@ -324,7 +324,7 @@ fn known(facts: &Facts, steps: u64) -> serde_json::Map<String, serde_json::Value
     let Memory { data, weights, average, optimizer, gradients, activations, .. } = facts.memory;
     let memory = serde_json::json!({
         "peak": facts.memory.peak(), "data": data, "weights": weights, "average": average, "optimizer": optimizer,
-        "gradients": gradients, "activations": activations,
+        "gradients": gradients, "activations": activations, "checkpoint": facts.memory.checkpoint(),
     });
     [
         ("steps", steps.into()),
@@ -403,7 +403,7 @@ mod tests {
         4.56M parameters; 2304 tokens per step
         30.00M operations per token, forth and back
         40.0 steps per epoch; 50.0 epochs in all
-        memory: about 136.0 MiB at most; weights 18.0 MiB, gradients 18.0 MiB, optimizer 36.0 MiB
+        memory: about 190.0 MiB at most; weights 18.0 MiB, gradients 18.0 MiB, optimizer 36.0 MiB, checkpoint 54.0 MiB
         a note
         100 of 2000 steps already done
         ");

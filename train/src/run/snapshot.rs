@@ -1,11 +1,13 @@
 //! What a checkpoint holds, taken at one moment between two steps and written while the next ones are made.
 //!
-//! Tensors are shared with the model, not copied: the optimizer's next step finds them shared and makes new ones, so the
-//! moment stays as it was at the price of one copy in memory until the files are written.
+//! A [`Snapshot`] shares its tensors with the model. Before the training goes on they are copied into host memory
+//! ([`Moment`]): a shared tensor would be copied by the optimizer's next step anyway, into new memory each time, while the
+//! buffers of a moment are used again for the next one.
 
 use std::path::Path;
 
 use burn::module::Module;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::tensors::{self, Lazy};
@@ -73,16 +75,62 @@ impl Snapshot {
         hex(&hash.finalize())
     }
 
-    /// Writes every file into `dir`; each tensor is read from its device when its turn comes.
+    /// Writes every file into `dir`.
+    #[cfg(test)]
     pub(crate) fn write(self, dir: &Path) -> Result<()> {
-        for (name, contents) in self.0 {
+        self.copied(Vec::new()).write(dir)
+    }
+}
+
+/// A snapshot in buffers of its own.
+pub(super) struct Moment(Vec<(&'static str, Copied)>);
+
+enum Copied {
+    /// Names, shapes and bytes of f32 tensors, and a number as metadata.
+    Tensors(Vec<(String, Vec<usize>, Vec<u8>)>, Option<u64>),
+    Text(String),
+}
+
+impl Snapshot {
+    /// Copies every tensor, into `spare` buffers as far as there are.
+    pub(super) fn copied(self, spare: Vec<Vec<u8>>) -> Moment {
+        let mut spare = spare.into_iter();
+        let mut copy = |contents: Contents| match contents {
+            Contents::Text(text) => Copied::Text(text),
+            Contents::Tensors(tensors, step) => {
+                let with = |(name, tensor)| (name, tensor, spare.next().unwrap_or_default());
+                let pairs: Vec<(String, Lazy, Vec<u8>)> = tensors.into_iter().map(with).collect();
+                let one = |(name, tensor, buffer): (String, Lazy, Vec<u8>)| {
+                    let bytes = tensor.copy_to(buffer);
+                    (name, tensor.into_shape(), bytes)
+                };
+                Copied::Tensors(pairs.into_par_iter().map(one).collect(), step)
+            }
+        };
+        Moment(self.0.into_iter().map(|(name, contents)| (name, copy(contents))).collect())
+    }
+}
+
+impl Moment {
+    /// Writes every file into `dir`.
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+        for (name, contents) in &self.0 {
             let path = dir.join(name);
             match contents {
-                Contents::Tensors(tensors, step) => tensors::write(&path, tensors, step)?,
-                Contents::Text(text) => pipeline::atomic::write(path, text)?,
+                Copied::Tensors(tensors, step) => tensors::write_bytes(&path, tensors, *step)?,
+                Copied::Text(text) => pipeline::atomic::write(path, text)?,
             }
         }
         Ok(())
+    }
+
+    /// Its buffers, for the next moment.
+    pub(super) fn into_buffers(self) -> Vec<Vec<u8>> {
+        let buffers = |(_, contents)| match contents {
+            Copied::Tensors(tensors, _) => tensors.into_iter().map(|(_, _, bytes)| bytes).collect(),
+            Copied::Text(_) => Vec::new(),
+        };
+        self.0.into_iter().flat_map(buffers).collect()
     }
 }
 
@@ -108,6 +156,10 @@ mod tests {
         }
     }
 
+    fn read_back(path: &Path) -> Linear {
+        load_module(LinearConfig::new(3, 2).init(&Device::flex()), path).unwrap()
+    }
+
     #[test]
     fn a_snapshot_keeps_its_moment_while_the_module_moves_on() {
         let device = Device::flex();
@@ -115,14 +167,16 @@ mod tests {
         let layer = LinearConfig::new(3, 2).init(&device);
         let then = layer.weight.val().into_data();
         let snapshot = Snapshot::new().module("a.safetensors", &layer).text("b.txt", "b".into());
+        // Buffers of another size are made to fit.
+        let moment = snapshot.copied(vec![vec![1; 3], vec![2; 1000]]);
         let layer: Linear = layer.map(&mut Double);
-        std::thread::spawn({
-            let dir = dir.path().to_owned();
-            move || snapshot.write(&dir)
-        })
-        .join()
-        .unwrap()
-        .unwrap();
+        let dir_of_thread = dir.path().to_owned();
+        let moment = std::thread::spawn(move || moment.write(&dir_of_thread).map(|()| moment));
+        assert_eq!(moment.join().unwrap().unwrap().into_buffers().len(), 2, "weight and bias");
+        let written = std::fs::read(dir.path().join("a.safetensors")).unwrap();
+        crate::run::save_module(&read_back(&dir.path().join("a.safetensors")), &dir.path().join("c"))
+            .unwrap();
+        assert_eq!(std::fs::read(dir.path().join("c")).unwrap(), written);
         let read = load_module(layer, &dir.path().join("a.safetensors")).unwrap();
         assert_eq!(read.weight.val().into_data(), then);
         assert_eq!(std::fs::read_to_string(dir.path().join("b.txt")).unwrap(), "b");

@@ -28,6 +28,23 @@ impl Lazy {
         Self { shape, read: Box::new(read) }
     }
 
+    /// Its numbers' bytes in a buffer that is filled anew, a piece at a time.
+    pub(super) fn copy_to(&self, mut buffer: Vec<u8>) -> Vec<u8> {
+        /// Few enough numbers for the piece to stay in the processor's cache between its two copies.
+        const PIECE: usize = 1 << 17;
+        let count: usize = self.shape.iter().product();
+        buffer.clear();
+        buffer.reserve_exact(count * size_of::<f32>());
+        for from in (0..count).step_by(PIECE) {
+            buffer.extend_from_slice((self.read)(from..count.min(from + PIECE)).as_bytes());
+        }
+        buffer
+    }
+
+    pub(super) fn into_shape(self) -> Vec<usize> {
+        self.shape
+    }
+
     /// Its numbers, as f32.
     pub(crate) fn read(&self) -> TensorData {
         (self.read)(0..self.shape.iter().product())
@@ -40,6 +57,21 @@ pub(crate) fn write(path: &Path, tensors: Vec<(String, Lazy)>, step: Option<u64>
     let about: Vec<_> = step.iter().map(|step| ("step", step.as_str())).collect();
     let entry = |(name, Lazy { shape, read }): (String, Lazy)| Entry::f32(name, shape, read);
     weights::write(path, tensors.into_iter().map(entry).collect(), &about)
+}
+
+/// The same of tensors whose bytes are in memory already.
+pub(super) fn write_bytes(
+    path: &Path,
+    tensors: &[(String, Vec<usize>, Vec<u8>)],
+    step: Option<u64>,
+) -> Result<()> {
+    let step = step.map(|step| step.to_string());
+    let about: Vec<_> = step.iter().map(|step| ("step", step.as_str())).collect();
+    let mut entries = Vec::with_capacity(tensors.len());
+    for (name, shape, bytes) in tensors {
+        entries.push(Entry::in_memory(name.clone(), shape.clone(), bytes));
+    }
+    weights::write(path, entries, &about)
 }
 
 /// A file that [`write`] made, in memory.

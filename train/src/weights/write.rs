@@ -96,6 +96,11 @@ impl<'a> Entry<'a> {
         Self { key, shape, precision: Precision::F32, bytes }
     }
 
+    /// A tensor of 32-bit numbers that lie in memory.
+    pub(crate) fn in_memory(key: String, shape: Vec<usize>, bytes: &'a [u8]) -> Self {
+        Self { key, shape, precision: Precision::F32, bytes: Box::new(move |sink| sink(bytes)) }
+    }
+
     fn whole(
         key: String,
         shape: Vec<usize>,
@@ -116,7 +121,6 @@ pub(crate) fn write(path: &Path, mut entries: Vec<Entry<'_>>, about: &[(&str, &s
     let io = |error| Error::io(path)(error);
     file.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
     file.write_all(&header).map_err(io)?;
-    // Each goes once it is written, so that a trainer that goes on meanwhile need not copy it.
     for entry in entries {
         (entry.bytes)(&mut |piece| file.write_all(piece).map_err(io))?;
     }
