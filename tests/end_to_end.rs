@@ -153,7 +153,12 @@ fn ctrl_c_ends_at_a_safe_point() {
         command
     };
     let mut child = run().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_for(&mut child, &out.join("rudolph/metrics.jsonl"));
+    let metrics = out.join("rudolph/metrics.jsonl");
+    wait_for(&mut child, &metrics);
+    // Past the first lines, so that there is something to continue.
+    while std::fs::metadata(&metrics).unwrap().len() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(sent.success());

@@ -20,6 +20,8 @@ pub struct Checkpoints<'a> {
     retention: Retention,
     /// The one that is being written.
     writing: Option<JoinHandle<Written>>,
+    /// Makes the buffers of the first one.
+    preparing: Option<JoinHandle<Vec<Vec<u8>>>>,
     /// Buffers of the one before.
     spare: Vec<Vec<u8>>,
 }
@@ -35,7 +37,7 @@ impl<'a> Checkpoints<'a> {
             std::fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
             folder::sweep(&dir)?;
         }
-        Ok(Self { folder, dir, retention, writing: None, spare: Vec::new() })
+        Ok(Self { folder, dir, retention, writing: None, preparing: None, spare: Vec::new() })
     }
 
     /// Steps and folders, oldest first, of a folder that another process may be training in; a missing one has none.
@@ -98,6 +100,21 @@ impl<'a> Checkpoints<'a> {
         self.dir.join(format!("step-{step:07}"))
     }
 
+    /// Begins to make the buffers of the first checkpoint, once the learner has all its state: to touch gigabytes of new
+    /// memory takes seconds, which the training need not wait for.
+    ///
+    /// # Errors
+    /// As for [`Learner::snapshot`].
+    pub fn prepare<L: Learner>(&mut self, learner: &L) -> Result<()> {
+        if self.folder.is_written() {
+            let sizes = learner.snapshot()?.sizes();
+            // Any number but 0, which the system would not put into memory before it is read.
+            let touched = move || sizes.into_iter().map(|size| vec![1; size]).collect();
+            self.preparing = Some(std::thread::spawn(touched));
+        }
+        Ok(())
+    }
+
     /// Begins to write a checkpoint of this moment, once the one before is written. Nothing is written where this step
     /// has one already.
     ///
@@ -110,6 +127,9 @@ impl<'a> Checkpoints<'a> {
             return Ok(());
         }
         let state = toml::to_string(state).map_err(|error| Error::weights(&path, error))?;
+        if let Some(thread) = self.preparing.take() {
+            self.spare = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
         let moment = learner.snapshot()?.text(STATE, state).copied(std::mem::take(&mut self.spare));
         let (dir, retention) = (self.dir.clone(), self.retention.clone());
         self.writing = Some(std::thread::spawn(move || {

@@ -138,7 +138,10 @@ impl<L: Learner> Run<'_, L> {
             self.keep_after(&error, books);
             return Err(error);
         }
-        let Books { journal, state, pace, .. } = books;
+        let Books { checkpoints, journal, state, pace } = books;
+        if pace.steps() == 1 && self.config.checkpoint_every > 0 {
+            checkpoints.prepare(self.learner)?;
+        }
         if self.config.due(self.config.log_every, state.step) {
             let (metrics, measured) = (state.means.take(), pace.line(facts));
             journal.write("train", state, &metrics, &measured)?;

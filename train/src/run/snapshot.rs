@@ -92,6 +92,15 @@ enum Copied {
 }
 
 impl Snapshot {
+    /// The sizes of the buffers that its tensors will be copied into, in their order.
+    pub(super) fn sizes(&self) -> Vec<usize> {
+        let sizes = |(_, contents): &(&str, Contents)| match contents {
+            Contents::Tensors(tensors, _) => tensors.iter().map(|(_, tensor)| tensor.bytes()).collect(),
+            Contents::Text(_) => Vec::new(),
+        };
+        self.0.iter().flat_map(sizes).collect()
+    }
+
     /// Copies every tensor, into `spare` buffers as far as there are.
     pub(super) fn copied(self, spare: Vec<Vec<u8>>) -> Moment {
         let mut spare = spare.into_iter();

@@ -34,11 +34,16 @@ impl Lazy {
         const PIECE: usize = 1 << 17;
         let count: usize = self.shape.iter().product();
         buffer.clear();
-        buffer.reserve_exact(count * size_of::<f32>());
+        buffer.reserve_exact(self.bytes());
         for from in (0..count).step_by(PIECE) {
             buffer.extend_from_slice((self.read)(from..count.min(from + PIECE)).as_bytes());
         }
         buffer
+    }
+
+    /// How many bytes its numbers take.
+    pub(super) fn bytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * size_of::<f32>()
     }
 
     pub(super) fn into_shape(self) -> Vec<usize> {

@@ -127,8 +127,8 @@ fn a_codebook_of_running_means_moves_without_a_gradient() {
     assert!(made.metrics.get("perplexity").is_some_and(|value| (1.0..=16.0).contains(&value)));
     learner.task.codebook.decay = 0.0;
     // With no past at all every used row is the mean of its latents, and the loss of the quantisation falls.
-    let first = learner.advance(1).metrics.get("quantization").unwrap();
-    let then = learner.advance(2).metrics.get("quantization").unwrap();
+    // The same pictures both times: those of two steps may differ by more than that.
+    let [first, then] = [(); 2].map(|()| learner.advance(1).metrics.get("quantization").unwrap());
     assert!(then < first, "{first} {then}");
 }
 
