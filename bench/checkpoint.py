@@ -20,7 +20,7 @@ steps = {steps}
 log_every = 1
 validate_every = 0
 sample_every = 0
-checkpoint_every = 8
+checkpoint_every = 20
 keep = 1
 [data]
 tokens = "{data}/tokens"
@@ -49,7 +49,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=pathlib.Path, help="folder of the built programs, to build nothing")
     parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path.home() / ".cache" / "troika" / "bench" / "checkpoint")
-    parser.add_argument("--steps", type=int, default=28)
+    parser.add_argument("--steps", type=int, default=62)
     args = parser.parse_args()
     folder = (args.programs or results.build("--workspace", "--bins", "--examples")).resolve()
     shutil.rmtree(args.cache, ignore_errors=True)
@@ -62,12 +62,12 @@ def main():
     started = next(record for record in records if record["type"] == "started")
     lines = {record["step"]: record for record in records if record["type"] == "train"}
     second = {step: 1 / line["steps_per_second"] for step, line in lines.items()}
-    kept = [step for step in lines if step % 8 == 0 and step + 1 in lines]
+    kept = [step for step in lines if step % 20 == 0 and step + 1 in lines]
     # A step's line is written before its checkpoint is taken, so the wait stands in the next one; the step after a checkpoint
     # also makes new tensors beside those that are being written.
     wait = [lines[step + 1]["checkpoint_stall"] for step in kept]
     after = [second[step + 1] for step in kept]
-    usual = statistics.median(second[step] for step in lines if step > 2 and all(not 0 <= step - one <= 4 for one in kept))
+    usual = statistics.median(second[step] for step in lines if step > 2 and all(not 0 <= step - one <= 14 for one in kept))
     during = [second[step + more] for step in kept for more in (2, 3) if step + more in second]
     stall = max(w + max(0, a - usual) for w, a in zip(wait, after))
     size = sum(path.stat().st_size for path in next((args.cache / "run" / "checkpoints").iterdir()).iterdir())

@@ -133,6 +133,7 @@ impl<'a> Checkpoints<'a> {
         let moment = learner.snapshot()?.text(STATE, state).copied(std::mem::take(&mut self.spare));
         let (dir, retention) = (self.dir.clone(), self.retention.clone());
         self.writing = Some(std::thread::spawn(move || {
+            yield_to_training();
             let written = write(&moment, path, &dir, &retention);
             (written, moment.into_buffers())
         }));
@@ -167,6 +168,13 @@ impl Drop for Checkpoints<'_> {
             drop(thread.join());
         }
     }
+}
+
+/// Lets the threads that train go first: a checkpoint has until the next one.
+fn yield_to_training() {
+    #[cfg(target_os = "linux")]
+    // There it is this thread's alone. That a system may refuse it changes nothing but the speed.
+    let _ = rustix::process::nice(5);
 }
 
 fn write(moment: &Moment, path: PathBuf, dir: &Path, retention: &Retention) -> Result<PathBuf> {
