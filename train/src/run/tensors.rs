@@ -10,7 +10,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use crate::weights::{self, Entry};
+use crate::weights::{self, Entry, Precision};
 use crate::{Error, Result};
 
 /// A tensor that is read from its device only when its turn to be written comes, part by part.
@@ -58,10 +58,11 @@ impl Lazy {
 
 /// Writes tensors and one number as metadata, one tensor at a time.
 pub(crate) fn write(path: &Path, tensors: Vec<(String, Lazy)>, step: Option<u64>) -> Result<()> {
-    let step = step.map(|step| step.to_string());
-    let about: Vec<_> = step.iter().map(|step| ("step", step.as_str())).collect();
-    let entry = |(name, Lazy { shape, read }): (String, Lazy)| Entry::f32(name, shape, read);
-    weights::write(path, tensors.into_iter().map(entry).collect(), &about)
+    let entry = |(name, tensor): (String, Lazy)| {
+        let shape = tensor.shape.clone();
+        Entry::made(name, shape, Precision::F32, move || Ok(tensor.copy_to(Vec::new())))
+    };
+    write_entries(path, tensors.into_iter().map(entry).collect(), step)
 }
 
 /// The same of tensors whose bytes are in memory already.
@@ -70,12 +71,16 @@ pub(super) fn write_bytes(
     tensors: &[(String, Vec<usize>, Vec<u8>)],
     step: Option<u64>,
 ) -> Result<()> {
-    let step = step.map(|step| step.to_string());
-    let about: Vec<_> = step.iter().map(|step| ("step", step.as_str())).collect();
     let mut entries = Vec::with_capacity(tensors.len());
     for (name, shape, bytes) in tensors {
         entries.push(Entry::in_memory(name.clone(), shape.clone(), bytes));
     }
+    write_entries(path, entries, step)
+}
+
+fn write_entries(path: &Path, entries: Vec<Entry<'_>>, step: Option<u64>) -> Result<()> {
+    let step = step.map(|step| step.to_string());
+    let about: Vec<_> = step.iter().map(|step| ("step", step.as_str())).collect();
     weights::write(path, entries, &about)
 }
 

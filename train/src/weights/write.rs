@@ -1,12 +1,12 @@
 //! Safetensors written one tensor at a time: no second copy of a model is ever in memory.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
-use std::ops::Range;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 use pipeline::atomic::AtomicFile;
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,6 @@ use super::parameter::Place;
 use super::{KeyNames, Parameter};
 use crate::error::{Error, Result};
 
-/// Numbers that are read from their device at a time: few enough for their memory to be used again for the next.
-const PIECE: usize = 1 << 20;
 /// Bytes to which the header is filled up with blanks, so that the numbers after it are aligned.
 const ALIGNMENT: usize = 8;
 
@@ -78,36 +76,23 @@ pub(crate) struct Entry<'a> {
     bytes: Bytes<'a>,
 }
 
-/// Calls back with the numbers' bytes, one piece after the other.
-type Bytes<'a> = Box<dyn Fn(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> + 'a>;
+/// Gives the numbers' bytes.
+type Bytes<'a> = Box<dyn Fn() -> Result<Cow<'a, [u8]>> + 'a>;
 
 impl<'a> Entry<'a> {
-    /// A tensor of 32-bit numbers, of which `read` gives any part: it is never in memory a second time as a whole.
-    pub(crate) fn f32(
-        key: String,
-        shape: Vec<usize>,
-        read: impl Fn(Range<usize>) -> TensorData + 'a,
-    ) -> Self {
-        let count = shape.iter().product();
-        let bytes: Bytes<'a> = Box::new(move |sink| {
-            let pieces = (0..count).step_by(PIECE).map(|from| from..count.min(from + PIECE));
-            pieces.map(&read).try_for_each(|piece| sink(piece.as_bytes()))
-        });
-        Self { key, shape, precision: Precision::F32, bytes }
-    }
-
     /// A tensor of 32-bit numbers that lie in memory.
     pub(crate) fn in_memory(key: String, shape: Vec<usize>, bytes: &'a [u8]) -> Self {
-        Self { key, shape, precision: Precision::F32, bytes: Box::new(move |sink| sink(bytes)) }
+        Self { key, shape, precision: Precision::F32, bytes: Box::new(move || Ok(bytes.into())) }
     }
 
-    fn whole(
+    /// A tensor whose bytes are made when its turn comes.
+    pub(crate) fn made(
         key: String,
         shape: Vec<usize>,
         precision: Precision,
         bytes: impl Fn() -> Result<Vec<u8>> + 'a,
     ) -> Self {
-        Self { key, shape, precision, bytes: Box::new(move |sink| sink(&bytes()?)) }
+        Self { key, shape, precision, bytes: Box::new(move || Ok(bytes()?.into())) }
     }
 }
 
@@ -122,7 +107,7 @@ pub(crate) fn write(path: &Path, mut entries: Vec<Entry<'_>>, about: &[(&str, &s
     file.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
     file.write_all(&header).map_err(io)?;
     for entry in entries {
-        (entry.bytes)(&mut |piece| file.write_all(piece).map_err(io))?;
+        file.write_all(&(entry.bytes)()?).map_err(io)?;
     }
     Ok(file.commit()?)
 }
@@ -197,7 +182,7 @@ impl ModuleVisitor for Collect<'_> {
                 data.as_slice::<f32>().map_err(|error| Error::weights(path, format!("{error:?}")))?;
             narrow(values, precision.dtype()).map_err(|why| Error::weights(path, format!("{name} {why}")))
         };
-        self.entries.push(Entry::whole(key, shape, precision, bytes));
+        self.entries.push(Entry::made(key, shape, precision, bytes));
     }
 }
 
@@ -225,7 +210,7 @@ pub fn copy(
             let narrowed = narrow(&values, precision.dtype());
             narrowed.map_err(|why| Error::weights(source.path(), format!("{key} {why}")))
         };
-        Entry::whole(one.key.clone(), one.shape.clone(), precision, bytes)
+        Entry::made(one.key.clone(), one.shape.clone(), precision, bytes)
     };
     write(path, wanted.iter().map(entry).collect(), about)
 }
