@@ -46,7 +46,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use desk::{Desk, good_rows, text, told};
+use desk::{Desk, good_rows, lifetime, text, told};
 use parquet::arrow::ArrowWriter;
 use pipeline::reason::{Reason, Status};
 use serde_json::Value;
@@ -137,12 +137,14 @@ fn killed_at_any_moment_and_run_again_gives_the_same_bytes() {
     let desk = Desk::new();
     desk.write("links.csv", good_rows(150));
     let flags = ["--rows-per-unit", "10", "--concurrency", "4", "--threads", "1"];
+    let began = Instant::now();
     let whole = desk.crawl("links.csv", "whole", &flags).output().unwrap();
     assert!(whole.status.success(), "{}", told(&whole));
+    let undisturbed = began.elapsed();
     let mut kills = 0;
     for round in 0..12_u64 {
         let mut child = desk.crawl("links.csv", "killed", &flags).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(60 + round * 97 % 400));
+        std::thread::sleep(lifetime(undisturbed, round));
         if child.try_wait().unwrap().is_none() {
             // SIGKILL: nothing can be tidied up.
             child.kill().unwrap();

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::Instant;
 
 use insta::assert_snapshot;
 use pipeline::pairs::Table;
 use pipeline::picture::{EncodeOptions, Interpolation, Picture, ResizeMode, ResizeOptions, encode, resize};
 use serde_json::Value;
 
-use crate::desk::{Desk, text, told};
+use crate::desk::{Desk, lifetime, text, told};
 
 /// Soft blobs of colour that differ from number to number: like photos, they keep their looks when made smaller.
 fn blobs(n: u32, side: u32) -> Picture {
@@ -164,12 +164,14 @@ fn killed_at_any_moment_and_run_again_gives_the_same_bytes() {
     crawled(&desk, 60, &["--rows-per-unit", "8"]);
     desk.write("eval/one.jpg", std::fs::read(desk.path("photos/0007-small.jpg")).unwrap());
     let flags = ["--against", "eval", "--threads", "1", "--merge-captions", "list", "-q"];
+    let began = Instant::now();
     let whole = dedup(&desk, "whole", &flags).output().unwrap();
     assert!(whole.status.success(), "{}", told(&whole));
+    let undisturbed = began.elapsed();
     let mut kills = 0;
     for round in 0..14_u64 {
         let mut child = dedup(&desk, "killed", &flags).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(10 + round * 61 % 300));
+        std::thread::sleep(lifetime(undisturbed, round));
         if child.try_wait().unwrap().is_none() {
             // SIGKILL: nothing can be tidied up.
             child.kill().unwrap();

@@ -184,3 +184,9 @@ pub(crate) fn good_rows(count: u32) -> String {
     }
     list
 }
+
+/// How long a run lives before it is killed for the `round`-th time: a share of an undisturbed run's time, so that a fast
+/// machine is not done before the first kills.
+pub(crate) fn lifetime(undisturbed: Duration, round: u64) -> Duration {
+    undisturbed.mul_f64(0.05 * (1 + round % 5) as f64)
+}

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::Instant;
 
 use arrow::array::{Array, AsArray};
 use axum::http::{StatusCode, Uri, header};
@@ -13,7 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use pipeline::pairs::Table;
 
-use crate::desk::{Desk, picture, text, told};
+use crate::desk::{Desk, lifetime, picture, text, told};
 
 /// A file of `tests/pipeline/web`.
 fn fixture(name: &str) -> PathBuf {
@@ -252,11 +252,13 @@ fn killed_at_any_moment_and_run_again_gives_the_same_bytes() {
         command.stderr(Stdio::null());
         command
     };
+    let began = Instant::now();
     assert!(run("whole").status().unwrap().success());
+    let undisturbed = began.elapsed();
     let mut kills = 0;
     for round in 0..10_u64 {
         let mut child = run("killed").spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(5 + round * 17 % 90));
+        std::thread::sleep(lifetime(undisturbed, round));
         if child.try_wait().unwrap().is_none() {
             child.kill().unwrap();
             kills += 1;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::Instant;
 
 use pipeline::pairs::tar::TarReader;
 use pipeline::unit::Commit;
 use serde_json::Value;
 
-use crate::desk::{Desk, good_rows, text, told};
+use crate::desk::{Desk, good_rows, lifetime, text, told};
 
 /// Three rows: a picture with a caption, one without, a dead link.
 const THREE: &str = "id,url,caption\n1,http://pictures.test/img/1,\"рыжий \"\"кот\"\"\"\n\
@@ -166,11 +166,13 @@ fn killed_at_any_moment_and_run_again_every_format_gives_the_same_bytes() {
         desk.write("links.csv", good_rows(60));
         let flags =
             ["--output-format", format, "--rows-per-unit", "4", "--concurrency", "3", "--threads", "1"];
+        let began = Instant::now();
         crawl(&desk, "whole", &flags);
+        let undisturbed = began.elapsed();
         let mut kills = 0;
         for round in 0..8_u64 {
             let mut child = desk.crawl("links.csv", "killed", &flags).stderr(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(50 + round * 97 % 230));
+            std::thread::sleep(lifetime(undisturbed, round));
             if child.try_wait().unwrap().is_none() {
                 // SIGKILL: nothing can be tidied up.
                 child.kill().unwrap();
